@@ -1,0 +1,53 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "base/pool.h"
+#include "graph/ops.h"
+
+G_BEGIN_DECLS
+
+/* One execution of one op: what a kernel gets. */
+typedef struct {
+    const DinoR1OpParams *params;
+    DinoR1View inputs[DINOR1_MAX_INPUTS];
+    DinoR1View outputs[DINOR1_MAX_OUTPUTS];
+    guint n_inputs;
+    gpointer workspace; /* what the kernel's workspace rule asked for, 64-byte aligned */
+    DinoR1Pool *pool;   /* CPU only */
+} DinoR1KernelArgs;
+
+/**
+ * DinoR1Backend:
+ *
+ * Runs ops on one device. The program (graph/program.h) owns the plan; a backend owns memory and kernels.
+ */
+typedef struct _DinoR1Backend DinoR1Backend;
+
+typedef struct {
+    const gchar *name; /* "cpu", "cuda" */
+    void (*free)(DinoR1Backend *backend);
+    /* Device memory, 64-byte aligned. alloc returns NULL with an error when there is not enough. */
+    gpointer (*alloc)(DinoR1Backend *backend, gsize size, GError **error);
+    void (*release)(DinoR1Backend *backend, gpointer memory);
+    gboolean (*upload)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
+    gboolean (*download)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
+    /* Bytes of workspace that an op needs with these shapes (data pointers are NULL in @args). */
+    gsize (*workspace)(DinoR1Backend *backend, DinoR1OpType op, const DinoR1KernelArgs *args);
+    /* Runs one op, or enqueues it. */
+    gboolean (*run)(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error);
+    /* Waits until everything enqueued is done. */
+    gboolean (*sync)(DinoR1Backend *backend, GError **error);
+} DinoR1BackendClass;
+
+struct _DinoR1Backend {
+    const DinoR1BackendClass *klass;
+    gboolean host_memory; /* memory can be read and written in place by the host */
+};
+
+void dinor1_backend_free(DinoR1Backend *backend);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Backend, dinor1_backend_free)
+
+G_END_DECLS

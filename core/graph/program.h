@@ -1,0 +1,41 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "backend/backend.h"
+#include "graph/graph.h"
+
+G_BEGIN_DECLS
+
+/**
+ * DinoR1Program:
+ *
+ * A graph planned for a backend: every activation and workspace has its place in one arena, computed from lifetimes.
+ * Nodes that depend on constants only are run once, when the program is made. Running allocates nothing.
+ */
+typedef struct _DinoR1Program DinoR1Program;
+
+/* Takes ownership of @graph, also on failure; borrows @backend and @pool, which must outlive it. */
+DinoR1Program *dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error);
+void dinor1_program_free(DinoR1Program *program);
+
+DinoR1Graph *dinor1_program_get_graph(DinoR1Program *program);
+
+/* Copies host data into an input / out of an output. */
+gboolean dinor1_program_set(DinoR1Program *program, const gchar *name, gconstpointer data, gsize size, GError **error);
+gboolean dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer data, gsize size, GError **error);
+/* The memory of an input or output itself when the backend's memory is the host's; NULL otherwise. */
+gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);
+
+gboolean dinor1_program_run(DinoR1Program *program, GError **error);
+
+/* Like run, and adds each node's wall time to @seconds (one entry per node). */
+gboolean dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error);
+
+gsize dinor1_program_get_arena_size(const DinoR1Program *program);
+gsize dinor1_program_get_unplanned_size(const DinoR1Program *program); /* the same without sharing */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Program, dinor1_program_free)
+
+G_END_DECLS
