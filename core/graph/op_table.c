@@ -1,0 +1,80 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "graph/ops.h"
+
+static const struct {
+    const gchar *name;
+    guint min_inputs, max_inputs, n_outputs;
+} op_table[DINOR1_N_OPS] = {
+#define DINOR1_OP_ROW(op, name, min_in, max_in, n_out) [DINOR1_OP_##op] = {name, min_in, max_in, n_out},
+    DINOR1_OPS(DINOR1_OP_ROW)
+#undef DINOR1_OP_ROW
+};
+
+const gchar *
+dinor1_op_name(DinoR1OpType op)
+{
+    return op_table[op].name;
+}
+
+void
+dinor1_op_n_inputs(DinoR1OpType op, guint *min_inputs, guint *max_inputs)
+{
+    *min_inputs = op_table[op].min_inputs;
+    *max_inputs = op_table[op].max_inputs;
+}
+
+guint
+dinor1_op_n_outputs(DinoR1OpType op)
+{
+    return op_table[op].n_outputs;
+}
+
+/* Rows of a [..., C] tensor. */
+static gdouble
+rows(const DinoR1View *view)
+{
+    return (gdouble)dinor1_shape_span(&view->shape, 0, view->shape.ndim - 1);
+}
+
+static gdouble
+last(const DinoR1View *view)
+{
+    return (gdouble)dinor1_shape_dim(&view->shape, -1);
+}
+
+static gdouble
+window_macs(const DinoR1OpParams *params, const DinoR1View *q)
+{
+    const gdouble window = params->window.window;
+
+    return rows(q) * window * window * last(q) * 2;
+}
+
+gdouble
+dinor1_op_macs(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View *inputs, const DinoR1View *outputs)
+{
+    const DinoR1View *x = &inputs[0];
+    const gdouble n_out = (gdouble)dinor1_shape_size(&outputs[0].shape);
+
+    switch (op) {
+    case DINOR1_OP_LINEAR:
+        return n_out * last(x);
+    case DINOR1_OP_MLP:
+        return rows(x) * (gdouble)inputs[1].shape.dims[0] * (last(x) + (gdouble)inputs[3].shape.dims[0]);
+    case DINOR1_OP_MATMUL:
+        return n_out * (gdouble)dinor1_shape_dim(&x->shape, params->matmul.trans_a ? -2 : -1);
+    case DINOR1_OP_CONV2D:
+        return n_out * (gdouble)dinor1_shape_span(&inputs[1].shape, 1, 4);
+    case DINOR1_OP_ATTENTION:
+        return (gdouble)outputs[0].shape.dims[0] * (gdouble)outputs[0].shape.dims[1] *
+               (gdouble)inputs[1].shape.dims[1] * (last(x) + last(&inputs[2]));
+    case DINOR1_OP_WINDOW_ATTENTION:
+        return window_macs(params, x);
+    case DINOR1_OP_DEFORMABLE_ATTENTION: /* four corners a point */
+        return n_out * params->deformable.n_levels * params->deformable.n_points * 4;
+    default:
+        return 0;
+    }
+}
