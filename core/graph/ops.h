@@ -54,7 +54,8 @@ G_BEGIN_DECLS
     X(EXPAND, "expand", 1, 1, 1)                                                                                       \
     /* x: sum, mean or max along params.reduce.axis, kept as 1. params.reduce */                                       \
     X(REDUCE, "reduce", 1, 1, 1)                                                                                       \
-    /* x [B, N]: i32 [B, k], indices of the k largest by falling value, ties by rising index. params.topk */           \
+    /* x [B, N]: i32 [B, k], indices of the k largest by falling value, ties by rising index; NaN counts as -inf.      \
+     * params.topk */                                                                                                  \
     X(TOPK, "topk", 1, 1, 1)                                                                                           \
     /* x [N, D] or [B, N, D], indices i32 [..., k] or [B, k]: rows of x, [..., k, D] or [B, k, D]. An index outside    \
      * is clamped. */                                                                                                  \

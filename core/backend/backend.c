@@ -1,0 +1,11 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/backend.h"
+
+void
+dinor1_backend_free(DinoR1Backend *backend)
+{
+    if (backend)
+        backend->klass->free(backend);
+}

@@ -1,0 +1,135 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/cpu/cpu.h"
+
+#include <cblas.h>
+#include <dinor1/error.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    DinoR1Backend base;
+    DinoR1Pool *pool;
+    DinoR1CpuFlags flags;
+    DinoR1CpuKernels kernels;
+} CpuBackend;
+
+#define ALIGNMENT ((gsize)64)
+
+static void
+cpu_free(DinoR1Backend *backend)
+{
+    CpuBackend *self = (CpuBackend *)backend;
+    dinor1_pool_free(self->pool);
+    g_free(self);
+}
+
+static gpointer
+cpu_alloc(DinoR1Backend *backend, gsize size, GError **error)
+{
+    gpointer memory = NULL;
+    gsize rounded;
+
+    /* Whole cache lines, and never none: aligned_alloc() wants a multiple and NULL means failure. */
+    if (g_size_checked_add(&rounded, MAX(size, 1), ALIGNMENT - 1))
+        memory = aligned_alloc(ALIGNMENT, rounded & ~(ALIGNMENT - 1));
+    if (!memory) {
+        g_autofree gchar *text = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cpu: not enough memory for %s", text);
+    }
+    return memory;
+}
+
+static void
+cpu_release(DinoR1Backend *backend, gpointer memory)
+{
+    free(memory);
+}
+
+static gboolean
+cpu_copy(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error)
+{
+    if (size > 0)
+        memcpy(to, from, size);
+    return TRUE;
+}
+
+static gsize
+cpu_workspace(DinoR1Backend *backend, DinoR1OpType op, const DinoR1KernelArgs *args)
+{
+    CpuBackend *self = (CpuBackend *)backend;
+    DinoR1CpuWorkspaceFunc workspace = self->kernels.ops[op].workspace;
+    DinoR1KernelArgs with_pool = *args;
+
+    /* The rules ask the pool for its size: every thread may want its own slice. */
+    with_pool.pool = self->pool;
+    return workspace ? workspace(&with_pool) : 0;
+}
+
+static gboolean
+cpu_run(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error)
+{
+    CpuBackend *self = (CpuBackend *)backend;
+    args->pool = self->pool;
+    self->kernels.ops[op].run(args);
+    return TRUE;
+}
+
+static gboolean
+cpu_sync(DinoR1Backend *backend, GError **error)
+{
+    return TRUE;
+}
+
+static const DinoR1BackendClass cpu_class = {
+    .name = "cpu",
+    .free = cpu_free,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .workspace = cpu_workspace,
+    .run = cpu_run,
+    .sync = cpu_sync,
+};
+
+DinoR1Backend *
+dinor1_cpu_backend_new(guint n_threads, DinoR1CpuFlags flags)
+{
+    CpuBackend *self = g_new0(CpuBackend, 1);
+
+    self->base.klass = &cpu_class;
+    self->base.host_memory = TRUE;
+    self->pool = dinor1_pool_new(n_threads);
+    self->flags = flags;
+    dinor1_cpu_kernels_init(&self->kernels, flags);
+    /* Our pool splits the work and calls BLAS from its threads, so BLAS must not split it again. The setting is the
+     * whole process's: OpenBLAS has no other. */
+    openblas_set_num_threads(1);
+    return &self->base;
+}
+
+guint
+dinor1_cpu_backend_get_n_threads(DinoR1Backend *backend)
+{
+    return dinor1_pool_get_n_threads(((CpuBackend *)backend)->pool);
+}
+
+static const gchar *
+kernels_name(DinoR1CpuFlags flags)
+{
+    if (flags & DINOR1_CPU_AVX512)
+        return "AVX-512";
+    if (flags & DINOR1_CPU_AVX2)
+        return "AVX2";
+    return flags & DINOR1_CPU_FAST ? "generic" : "reference";
+}
+
+gchar *
+dinor1_cpu_backend_describe(DinoR1Backend *backend)
+{
+    guint n_threads = dinor1_cpu_backend_get_n_threads(backend);
+    return g_strdup_printf(
+        "cpu, %u thread%s, %s", n_threads, n_threads == 1 ? "" : "s", kernels_name(((CpuBackend *)backend)->flags));
+}

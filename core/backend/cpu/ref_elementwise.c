@@ -1,0 +1,125 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/cpu/ref.h"
+
+#include <math.h>
+
+gint64
+dinor1_ref_broadcast(const DinoR1Shape *out, gint64 index, const DinoR1Shape *in)
+{
+    gint64 offset = 0, stride = 1;
+
+    for (gint i = in->ndim - 1, o = out->ndim - 1; i >= 0; i--, o--) {
+        gint64 coordinate = index % out->dims[o];
+        index /= out->dims[o];
+        if (in->dims[i] != 1)
+            offset += coordinate * stride;
+        stride *= in->dims[i];
+    }
+    return offset;
+}
+
+static gfloat
+binary(DinoR1BinaryFunc func, gfloat a, gfloat b)
+{
+    switch (func) {
+    case DINOR1_BINARY_ADD:
+        return a + b;
+    case DINOR1_BINARY_SUB:
+        return a - b;
+    case DINOR1_BINARY_MUL:
+        return a * b;
+    case DINOR1_BINARY_DIV:
+        return a / b;
+    }
+    return NAN;
+}
+
+void
+dinor1_ref_binary(const DinoR1KernelArgs *args)
+{
+    const DinoR1Shape *shape = &args->outputs[0].shape;
+    const gfloat *a = args->inputs[0].data, *b = args->inputs[1].data;
+    gfloat *out = args->outputs[0].data;
+
+    for (gint64 i = 0; i < dinor1_shape_size(shape); i++)
+        out[i] = binary(args->params->binary.func, a[dinor1_ref_broadcast(shape, i, &args->inputs[0].shape)],
+            b[dinor1_ref_broadcast(shape, i, &args->inputs[1].shape)]);
+}
+
+static gdouble
+gelu(gdouble x)
+{
+    return x / 2 * (1 + erf(x / G_SQRT2));
+}
+
+static gdouble
+unary(DinoR1UnaryFunc func, gdouble x, gdouble a, gdouble b)
+{
+    switch (func) {
+    case DINOR1_UNARY_AFFINE:
+        return a * x + b;
+    case DINOR1_UNARY_RELU:
+        return x > 0 ? x : 0;
+    case DINOR1_UNARY_GELU:
+        return gelu(x);
+    case DINOR1_UNARY_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case DINOR1_UNARY_TANH:
+        return tanh(x);
+    case DINOR1_UNARY_EXP:
+        return exp(x);
+    case DINOR1_UNARY_LOG:
+        return log(x);
+    case DINOR1_UNARY_LOGIT:
+        x = CLAMP(x, a, 1 - a);
+        return log(x / (1 - x));
+    case DINOR1_UNARY_CLAMP:
+        return MIN(MAX(x, a), b);
+    case DINOR1_N_UNARY:
+        break;
+    }
+    return NAN;
+}
+
+void
+dinor1_ref_unary(const DinoR1KernelArgs *args)
+{
+    const gfloat *x = args->inputs[0].data;
+    gfloat *out = args->outputs[0].data;
+
+    for (gint64 i = 0; i < dinor1_shape_size(&args->outputs[0].shape); i++)
+        out[i] = (gfloat)unary(args->params->unary.func, x[i], args->params->unary.a, args->params->unary.b);
+}
+
+gdouble
+dinor1_ref_activate(DinoR1Activation activation, gdouble x)
+{
+    switch (activation) {
+    case DINOR1_ACT_NONE:
+        return x;
+    case DINOR1_ACT_RELU:
+        return x > 0 ? x : 0;
+    case DINOR1_ACT_GELU:
+        return gelu(x);
+    }
+    return NAN;
+}
+
+void
+dinor1_ref_sine_embed(const DinoR1KernelArgs *args)
+{
+    gint features = args->params->sine.features;
+    const gfloat *x = args->inputs[0].data;
+    gfloat *out = args->outputs[0].data; /* [coordinates, features] */
+
+    for (gint64 c = 0; c < dinor1_shape_size(&args->inputs[0].shape); c++) {
+        for (gint i = 0; i < features; i += 2) {
+            gdouble angle =
+                x[c] * (gdouble)args->params->sine.scale / pow(args->params->sine.temperature, (gdouble)i / features);
+            out[c * features + i] = (gfloat)sin(angle);
+            out[c * features + i + 1] = (gfloat)cos(angle);
+        }
+    }
+}
