@@ -74,6 +74,11 @@ DinoR1Tensor *dinor1_graph_weight(DinoR1Graph *graph, const gchar *name, DinoR1S
 /* Marks @x as a result that the caller reads under @name after each run. */
 void dinor1_graph_output(DinoR1Graph *graph, const gchar *name, DinoR1Tensor *x);
 DinoR1Tensor *dinor1_graph_find(const DinoR1Graph *graph, const gchar *name); /* input or output; NULL if none */
+/* Whether the caller reads @tensor, or an alias of it, after a run. */
+gboolean dinor1_graph_is_output(const DinoR1Graph *graph, const DinoR1Tensor *tensor);
+
+/* (transfer full): "[2, 3]" */
+gchar *dinor1_shape_to_string(const DinoR1Shape *shape);
 
 /* One op, generic form. @inputs has n_inputs entries, NULL for absent optional ones. Returns the first output. */
 DinoR1Tensor *dinor1_graph_op(

@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  */
 typedef struct _DinoR1Program DinoR1Program;
 
-/* Takes ownership of @graph, also on failure; borrows @backend and @pool, which must outlive it. */
+/* Takes ownership of @graph, also on failure; borrows @backend, which must outlive it. */
 DinoR1Program *dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error);
 void dinor1_program_free(DinoR1Program *program);
 

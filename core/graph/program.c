@@ -1,0 +1,430 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "graph/program.h"
+
+#include "graph/plan.h"
+
+#include <dinor1/error.h>
+#include <string.h>
+
+/* Where a tensor's memory comes from. */
+typedef enum {
+    PLACE_NONE,     /* never read */
+    PLACE_CONSTANT, /* host data, or its copy on the device */
+    PLACE_STATIC,   /* a result of constants, computed once */
+    PLACE_ARENA,    /* everything else */
+} Place;
+
+typedef struct {
+    Place place;
+    gint buffer; /* index into the plan of its arena, -1 = none */
+    gpointer data;
+} Slot;
+
+/* Planned memory: buffers, then one allocation for all of them. */
+typedef struct {
+    GArray *buffers; /* DinoR1PlanBuffer */
+    gsize size;
+    gpointer memory;
+} Arena;
+
+struct _DinoR1Program {
+    DinoR1Graph *graph;
+    DinoR1Backend *backend;
+    Slot *slots; /* by tensor id */
+    guint n_slots;
+    gboolean *live;         /* by node: something reads what it makes */
+    gboolean *fixed;        /* by node: depends on constants only */
+    DinoR1KernelArgs *args; /* by node */
+    gint *workspaces;       /* by node: buffer index or -1 */
+    Arena arena, statics;
+    GPtrArray *uploads; /* device copies of constants */
+};
+
+static const DinoR1Tensor *
+root(const DinoR1Tensor *tensor)
+{
+    return tensor->base ? tensor->base : tensor;
+}
+
+static gsize
+tensor_bytes(const DinoR1Tensor *tensor)
+{
+    return (gsize)dinor1_shape_size(&tensor->shape) * dinor1_dtype_size(tensor->dtype);
+}
+
+static DinoR1Node *
+get_node(const DinoR1Program *program, guint index)
+{
+    return dinor1_graph_get_nodes(program->graph)->pdata[index];
+}
+
+static guint
+count_nodes(const DinoR1Program *program)
+{
+    return dinor1_graph_get_nodes(program->graph)->len;
+}
+
+/* A node is live if a live node or the caller reads one of its outputs. */
+static void
+find_live_nodes(DinoR1Program *program)
+{
+    g_autofree gboolean *needed = g_new0(gboolean, program->n_slots);
+
+    for (guint i = count_nodes(program); i-- > 0;) {
+        const DinoR1Node *node = get_node(program, i);
+
+        for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
+            program->live[i] |=
+                needed[node->outputs[o]->id] || dinor1_graph_is_output(program->graph, node->outputs[o]);
+        for (guint k = 0; program->live[i] && k < node->n_inputs; k++)
+            if (node->inputs[k])
+                needed[root(node->inputs[k])->id] = TRUE;
+    }
+}
+
+static void
+place_tensors(DinoR1Program *program)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(program->graph);
+
+    for (guint i = 0; i < program->n_slots; i++) {
+        const DinoR1Tensor *tensor = tensors->pdata[i];
+
+        program->slots[i].buffer = -1;
+        if (tensor->kind == DINOR1_TENSOR_CONSTANT)
+            program->slots[i].place = PLACE_CONSTANT;
+        else if (tensor->kind == DINOR1_TENSOR_INPUT)
+            program->slots[i].place = PLACE_ARENA;
+    }
+    for (guint i = 0; i < count_nodes(program); i++) {
+        const DinoR1Node *node = get_node(program, i);
+
+        if (!program->live[i])
+            continue;
+        program->fixed[i] = TRUE;
+        for (guint k = 0; k < node->n_inputs; k++)
+            if (node->inputs[k] && program->slots[root(node->inputs[k])->id].place == PLACE_ARENA)
+                program->fixed[i] = FALSE;
+        for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
+            program->slots[node->outputs[o]->id].place = program->fixed[i] ? PLACE_STATIC : PLACE_ARENA;
+    }
+}
+
+static gint
+add_buffer(Arena *arena, gsize size, gint first, gint last)
+{
+    const DinoR1PlanBuffer buffer = {size, first, last, 0};
+
+    g_array_append_val(arena->buffers, buffer);
+    return (gint)arena->buffers->len - 1;
+}
+
+static void
+use_at(DinoR1Program *program, const DinoR1Tensor *tensor, gint step)
+{
+    const Slot *slot = &program->slots[tensor->id];
+    Arena *arena = slot->place == PLACE_STATIC ? &program->statics : &program->arena;
+
+    if (slot->buffer >= 0) {
+        DinoR1PlanBuffer *buffer = &g_array_index(arena->buffers, DinoR1PlanBuffer, slot->buffer);
+
+        buffer->last = MAX(buffer->last, step);
+    }
+}
+
+static void
+fill_views(DinoR1Program *program, guint index)
+{
+    const DinoR1Node *node = get_node(program, index);
+    DinoR1KernelArgs *args = &program->args[index];
+
+    args->params = &node->params;
+    args->n_inputs = node->n_inputs;
+    for (guint k = 0; k < DINOR1_MAX_INPUTS; k++) {
+        args->inputs[k].shape.ndim = -1;
+        if (k < node->n_inputs && node->inputs[k])
+            args->inputs[k] = (DinoR1View){node->inputs[k]->dtype, node->inputs[k]->shape, NULL};
+    }
+    for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
+        args->outputs[o] = (DinoR1View){node->outputs[o]->dtype, node->outputs[o]->shape, NULL};
+}
+
+/* Lifetimes: an input lives from before the first step to the end, since a caller may leave it as it was; an output to
+ * the end; a static result that a step of the frame reads, to the end of its own arena. */
+static void
+find_lifetimes(DinoR1Program *program)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(program->graph);
+    const gint end = (gint)count_nodes(program);
+
+    for (guint i = 0; i < program->n_slots; i++) {
+        const DinoR1Tensor *tensor = tensors->pdata[i];
+
+        if (tensor->kind == DINOR1_TENSOR_INPUT)
+            program->slots[i].buffer = add_buffer(&program->arena, tensor_bytes(tensor), -1, end);
+    }
+    for (gint i = 0; i < end; i++) {
+        const DinoR1Node *node = get_node(program, (guint)i);
+        Arena *arena = program->fixed[i] ? &program->statics : &program->arena;
+        gsize workspace;
+
+        program->workspaces[i] = -1;
+        if (!program->live[i])
+            continue;
+        fill_views(program, (guint)i);
+        workspace = program->backend->klass->workspace(program->backend, node->op, &program->args[i]);
+        if (workspace)
+            program->workspaces[i] = add_buffer(arena, workspace, i, i);
+        for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++) {
+            const DinoR1Tensor *output = node->outputs[o];
+            const gboolean kept = dinor1_graph_is_output(program->graph, output);
+
+            program->slots[output->id].buffer = add_buffer(arena, tensor_bytes(output), i, kept ? end : i);
+        }
+        for (guint k = 0; k < node->n_inputs; k++)
+            if (node->inputs[k])
+                use_at(program, root(node->inputs[k]), i);
+    }
+}
+
+/* A static result that a step of the frame reads must survive all static steps. */
+static void
+keep_statics(DinoR1Program *program)
+{
+    const gint end = (gint)count_nodes(program);
+
+    for (gint i = 0; i < end; i++) {
+        const DinoR1Node *node = get_node(program, (guint)i);
+
+        for (guint k = 0; program->live[i] && !program->fixed[i] && k < node->n_inputs; k++)
+            if (node->inputs[k] && program->slots[root(node->inputs[k])->id].place == PLACE_STATIC)
+                use_at(program, root(node->inputs[k]), end);
+    }
+}
+
+static gboolean
+allocate(DinoR1Program *program, Arena *arena, GError **error)
+{
+    arena->size = dinor1_plan_arena((DinoR1PlanBuffer *)(gpointer)arena->buffers->data, arena->buffers->len);
+    if (!arena->size)
+        return TRUE;
+    arena->memory = program->backend->klass->alloc(program->backend, arena->size, error);
+    return arena->memory != NULL;
+}
+
+static gpointer
+buffer_memory(const Arena *arena, gint buffer)
+{
+    return (guint8 *)arena->memory + g_array_index(arena->buffers, DinoR1PlanBuffer, buffer).offset;
+}
+
+static gboolean
+place_constant(DinoR1Program *program, const DinoR1Tensor *tensor, GError **error)
+{
+    DinoR1Backend *backend = program->backend;
+    Slot *slot = &program->slots[tensor->id];
+
+    if (backend->host_memory) {
+        slot->data = (gpointer)tensor->data;
+        return TRUE;
+    }
+    slot->data = backend->klass->alloc(backend, tensor_bytes(tensor), error);
+    if (!slot->data)
+        return FALSE;
+    g_ptr_array_add(program->uploads, slot->data);
+    return backend->klass->upload(backend, slot->data, tensor->data, tensor_bytes(tensor), error);
+}
+
+static gboolean
+resolve_slots(DinoR1Program *program, GError **error)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(program->graph);
+
+    for (guint i = 0; i < program->n_slots; i++) {
+        const DinoR1Tensor *tensor = tensors->pdata[i];
+        Slot *slot = &program->slots[i];
+
+        if (slot->place == PLACE_CONSTANT) {
+            if (!place_constant(program, tensor, error))
+                return FALSE;
+        } else if (slot->buffer >= 0) {
+            slot->data = buffer_memory(slot->place == PLACE_STATIC ? &program->statics : &program->arena, slot->buffer);
+        }
+    }
+    return TRUE;
+}
+
+static void
+resolve_args(DinoR1Program *program)
+{
+    for (guint i = 0; i < count_nodes(program); i++) {
+        const DinoR1Node *node = get_node(program, i);
+        DinoR1KernelArgs *args = &program->args[i];
+
+        if (!program->live[i])
+            continue;
+        for (guint k = 0; k < node->n_inputs; k++)
+            if (node->inputs[k])
+                args->inputs[k].data = program->slots[root(node->inputs[k])->id].data;
+        for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
+            args->outputs[o].data = program->slots[node->outputs[o]->id].data;
+        if (program->workspaces[i] >= 0)
+            args->workspace =
+                buffer_memory(program->fixed[i] ? &program->statics : &program->arena, program->workspaces[i]);
+    }
+}
+
+static gboolean
+run_nodes(DinoR1Program *program, gboolean fixed, gdouble *seconds, GError **error)
+{
+    DinoR1Backend *backend = program->backend;
+
+    for (guint i = 0; i < count_nodes(program); i++) {
+        const gint64 start = seconds ? g_get_monotonic_time() : 0;
+
+        if (!program->live[i] || program->fixed[i] != fixed)
+            continue;
+        if (!backend->klass->run(backend, get_node(program, i)->op, &program->args[i], error))
+            return FALSE;
+        if (seconds) {
+            if (!backend->klass->sync(backend, error))
+                return FALSE;
+            seconds[i] += (gdouble)(g_get_monotonic_time() - start) * 1e-6;
+        }
+    }
+    return backend->klass->sync(backend, error);
+}
+
+static gboolean
+prepare(DinoR1Program *program, GError **error)
+{
+    find_live_nodes(program);
+    place_tensors(program);
+    find_lifetimes(program);
+    keep_statics(program);
+    if (!allocate(program, &program->statics, error) || !allocate(program, &program->arena, error) ||
+        !resolve_slots(program, error))
+        return FALSE;
+    resolve_args(program);
+    return run_nodes(program, TRUE, NULL, error);
+}
+
+DinoR1Program *
+dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error)
+{
+    g_autoptr(DinoR1Program) program = g_new0(DinoR1Program, 1);
+    const guint n_nodes = dinor1_graph_get_nodes(graph)->len;
+
+    program->graph = graph;
+    program->backend = backend;
+    program->n_slots = dinor1_graph_get_tensors(graph)->len;
+    program->slots = g_new0(Slot, program->n_slots);
+    program->live = g_new0(gboolean, n_nodes);
+    program->fixed = g_new0(gboolean, n_nodes);
+    program->args = g_new0(DinoR1KernelArgs, n_nodes);
+    program->workspaces = g_new0(gint, n_nodes);
+    program->arena.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
+    program->statics.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
+    program->uploads = g_ptr_array_new();
+    if (!dinor1_graph_check(graph, error) || !prepare(program, error))
+        return NULL;
+    return g_steal_pointer(&program);
+}
+
+void
+dinor1_program_free(DinoR1Program *program)
+{
+    if (!program)
+        return;
+    for (guint i = 0; i < program->uploads->len; i++)
+        program->backend->klass->release(program->backend, program->uploads->pdata[i]);
+    g_ptr_array_unref(program->uploads);
+    if (program->arena.memory)
+        program->backend->klass->release(program->backend, program->arena.memory);
+    if (program->statics.memory)
+        program->backend->klass->release(program->backend, program->statics.memory);
+    g_array_unref(program->arena.buffers);
+    g_array_unref(program->statics.buffers);
+    g_free(program->slots);
+    g_free(program->live);
+    g_free(program->fixed);
+    g_free(program->args);
+    g_free(program->workspaces);
+    dinor1_graph_free(program->graph);
+    g_free(program);
+}
+
+DinoR1Graph *
+dinor1_program_get_graph(DinoR1Program *program)
+{
+    return program->graph;
+}
+
+static gpointer
+find_data(DinoR1Program *program, const gchar *name, gsize size, GError **error)
+{
+    const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
+
+    if (!tensor || tensor_bytes(tensor) != size) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED, "no input or output '%s' of %" G_GSIZE_FORMAT " bytes",
+            name, size);
+        return NULL;
+    }
+    return program->slots[root(tensor)->id].data;
+}
+
+gboolean
+dinor1_program_set(DinoR1Program *program, const gchar *name, gconstpointer data, gsize size, GError **error)
+{
+    gpointer to = find_data(program, name, size, error);
+
+    return to && program->backend->klass->upload(program->backend, to, data, size, error);
+}
+
+gboolean
+dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer data, gsize size, GError **error)
+{
+    gpointer from = find_data(program, name, size, error);
+
+    return from && program->backend->klass->download(program->backend, data, from, size, error);
+}
+
+gpointer
+dinor1_program_map(DinoR1Program *program, const gchar *name)
+{
+    const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
+
+    return tensor && program->backend->host_memory ? program->slots[root(tensor)->id].data : NULL;
+}
+
+gboolean
+dinor1_program_run(DinoR1Program *program, GError **error)
+{
+    return run_nodes(program, FALSE, NULL, error);
+}
+
+gboolean
+dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error)
+{
+    return run_nodes(program, FALSE, seconds, error);
+}
+
+gsize
+dinor1_program_get_arena_size(const DinoR1Program *program)
+{
+    return program->arena.size + program->statics.size;
+}
+
+gsize
+dinor1_program_get_unplanned_size(const DinoR1Program *program)
+{
+    const Arena *arenas[] = {&program->arena, &program->statics};
+    gsize size = 0;
+
+    for (guint a = 0; a < G_N_ELEMENTS(arenas); a++)
+        for (guint i = 0; i < arenas[a]->buffers->len; i++)
+            size += g_array_index(arenas[a]->buffers, DinoR1PlanBuffer, i).size;
+    return size;
+}
