@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# gst-dinor1 - visual-prompted detection for GStreamer
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Usage: tests/run.sh [--quick]
+# Installs what the tests need, builds with gcc and clang, runs every suite, again under sanitizers and valgrind, and
+# checks style, headers and the installed library. --quick: the gcc build, its tests and the style only.
+# Logs: build-tests/logs/. The last line says how many passed; the exit status is 0 only when none failed.
+set -uo pipefail
+exec </dev/null
+cd "$(dirname "$0")/.."
+
+quick=false
+case "${1:-}" in
+--quick) quick=true ;;
+"") ;;
+*) echo "usage: $0 [--quick]" >&2 && exit 2 ;;
+esac
+
+export LC_ALL=C.UTF-8 OPENBLAS_NUM_THREADS=2
+work=$PWD/build-tests
+logs=$work/logs
+passed=0 failed=0 skipped=0
+summary=()
+rm -rf "$logs" && mkdir -p "$logs"
+
+tally() { # NAME PASSED FAILED SKIPPED SECONDS
+    passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+    summary+=("$(printf '%-28s %4d passed %3d failed %3d skipped %5d s' "$@")")
+    echo "${summary[-1]}"
+}
+
+# One check: exit status 0 passes, 77 is a skip, anything else fails and shows the end of its log.
+step() { # NAME COMMAND...
+    local name=$1 start=$SECONDS status=0
+    shift
+    echo "--- $name"
+    "$@" >"$logs/$name.log" 2>&1 || status=$?
+    case $status in
+    0) tally "$name" 1 0 0 $((SECONDS - start)) ;;
+    77) tail -n 3 "$logs/$name.log" && tally "$name" 0 0 1 $((SECONDS - start)) ;;
+    *) tail -n 60 "$logs/$name.log" && tally "$name" 0 1 0 $((SECONDS - start)) ;;
+    esac
+    return $status
+}
+
+count() { grep -cE "\"result\": \"($1)\"" "$2" 2>/dev/null; }
+
+# One run of meson test: every test of it counts.
+suite() { # NAME BUILD ARGUMENTS...
+    local name=$1 build=$2 start=$SECONDS status=0
+    shift 2
+    echo "--- $name"
+    meson test -C "$build" --no-rebuild --print-errorlogs --logbase "$name" "$@" >"$logs/$name.log" 2>&1 || status=$?
+    local results=$build/meson-logs/$name.json bad
+    bad=$(count 'FAIL|ERROR|TIMEOUT|INTERRUPT|UNEXPECTEDPASS' "$results")
+    [ $status = 0 ] || [ "${bad:-0}" != 0 ] || bad=1
+    [ "${bad:-0}" = 0 ] || tail -n 120 "$logs/$name.log"
+    tally "$name" "$(count 'OK|EXPECTEDFAIL' "$results")" "${bad:-0}" "$(count SKIP "$results")" $((SECONDS - start))
+}
+
+build() { # FOLDER COMPILER OPTIONS...
+    local folder=$1 compiler=$2
+    shift 2
+    if [ -f "$folder/build.ninja" ]; then
+        meson configure "$folder" "$@" || return
+    else
+        CC=$compiler meson setup "$folder" --werror "$@" || return
+    fi
+    meson compile -C "$folder"
+}
+
+finish() {
+    echo
+    echo "=== summary"
+    printf '%s\n' "${summary[@]}"
+    echo
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ "$failed" = 0 ]
+    exit
+}
+
+tests/install-deps.sh tests || { echo "cannot install what the tests need" >&2 && exit 1; }
+DINOR1_TEST_CLIP=$(tests/get-clip.sh "$work") && export DINOR1_TEST_CLIP
+
+step build-gcc build "$work/gcc" gcc -Dtests=enabled -Dprefix="$work/prefix" || finish
+suite tests-gcc "$work/gcc"
+step style tests/style.sh "$work/gcc"
+$quick && finish
+
+step headers tests/headers.sh
+step example tests/example/run.sh "$work/gcc" "$work/prefix"
+DINOR1_CPU_MASK=0 suite golden-reference "$work/gcc" --suite golden
+DINOR1_CPU_MASK=1 suite golden-generic "$work/gcc" --suite golden
+suite valgrind "$work/gcc" --suite memory --timeout-multiplier 10 \
+    --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+step build-clang build "$work/clang" clang -Dtests=enabled
+
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp GST_REGISTRY_FORK=no
+if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dfuzzing=enabled -Dbuildtype=debugoptimized \
+    -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false; then
+    suite tests-sanitizers "$work/asan" --timeout-multiplier 5
+fi
+finish
