@@ -18,9 +18,10 @@ void dinor1_weights_close(DinoR1Weights *weights);
 
 /**
  * dinor1_weights_find:
- * @view: (out): fp32 host memory, 16-byte aligned, that lives as long as @weights
+ * @view: (out): fp32 host memory that lives as long as @weights, aligned as a gfloat and no more
  *
- * F32 tensors whose data is aligned are used in place; all others are widened, at the first request, and kept.
+ * F32 tensors are used in place (published files align them to 4 bytes only: asking for more would copy most of a
+ * model); all others, and misaligned ones, are widened, at the first request, and kept.
  * Thread-safe.
  *
  * Returns: FALSE with WEIGHTS if the tensor is missing or its stored type is not a float type (names it).

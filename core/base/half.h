@@ -1,0 +1,45 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <string.h>
+
+G_BEGIN_DECLS
+
+static inline gfloat
+dinor1_float_from_bits(guint32 bits)
+{
+    gfloat value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* bf16 is the upper half of an f32. */
+static inline gfloat
+dinor1_bf16_to_float(guint16 bits)
+{
+    return dinor1_float_from_bits((guint32)bits << 16);
+}
+
+/* IEEE binary16: 1 sign bit, 5 exponent bits (bias 15), 10 mantissa bits. Exact for every value; NaN keeps its payload.
+ */
+static inline gfloat
+dinor1_half_to_float(guint16 bits)
+{
+    guint32 sign = (guint32)(bits & 0x8000) << 16;
+    guint32 exponent = (bits >> 10) & 31;
+    guint32 mantissa = bits & 0x3ff;
+
+    if (exponent == 31)
+        return dinor1_float_from_bits(sign | 0x7f800000 | mantissa << 13);
+    if (exponent == 0) { /* zero or subnormal: mantissa * 2^-24 */
+        gfloat magnitude = (gfloat)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    return dinor1_float_from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
+}
+
+G_END_DECLS
