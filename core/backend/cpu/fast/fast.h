@@ -1,0 +1,36 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "backend/cpu/cpu.h"
+
+G_BEGIN_DECLS
+
+/* Work is cut into blocks by shape alone, never by the number of threads, so results do not depend on that number. */
+typedef struct {
+    gint64 count; /* blocks */
+    gint64 size;  /* of each block; the last one may be smaller */
+} DinoR1Blocks;
+
+/* @total (>= 1) in blocks of about @target, sizes a multiple of @multiple and as equal as that allows. */
+DinoR1Blocks dinor1_fast_blocks(gint64 total, gint64 target, gint64 multiple);
+
+/* Where block @index begins, and in @size how long it is. */
+static inline gint64
+dinor1_fast_block(DinoR1Blocks blocks, gint64 total, gint64 index, gint64 *size)
+{
+    *size = MIN(blocks.size, total - index * blocks.size);
+    return index * blocks.size;
+}
+
+/* Runs the tasks on the pool, or on this thread alone where waking the others would cost more than it saves.
+ * @nanoseconds: about what all tasks cost together on one thread. */
+void dinor1_fast_run(
+    const DinoR1KernelArgs *args, gsize n_tasks, gdouble nanoseconds, DinoR1PoolFunc func, gpointer user_data);
+
+/* Slices of a workspace: @size bytes rounded up to whole cache lines, one per thread. */
+gsize dinor1_fast_slice_size(gsize size);
+gsize dinor1_fast_slices_size(const DinoR1KernelArgs *args, gsize size);
+
+G_END_DECLS

@@ -1,0 +1,25 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "backend/cpu/fast/gemm.h"
+#include "backend/cpu/fast/simd.h"
+
+/* The kernels of this instruction set: X(OP, name) has a function fast_name, W(OP, name) a fast_name_workspace too. */
+#define DINOR1_FAST_KERNELS(X, W)                                                                                      \
+    X(LINEAR, linear)                                                                                                  \
+    W(MLP, mlp)                                                                                                        \
+    X(MATMUL, matmul)
+
+#define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
+#define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \
+    DINOR1_FAST_DECLARE(op, name)                                                                                      \
+    gsize ISA_NAME(fast_##name##_workspace)(const DinoR1KernelArgs *args);
+
+DINOR1_FAST_KERNELS(DINOR1_FAST_DECLARE, DINOR1_FAST_DECLARE_WORKSPACE)
+
+/* Computes the whole of @gemm on this thread. */
+void ISA_NAME(fast_gemm)(const DinoR1Gemm *gemm);
+/* The same in tiles on the pool. */
+void ISA_NAME(fast_gemm_threaded)(const DinoR1KernelArgs *args, const DinoR1Gemm *gemm);

@@ -1,0 +1,234 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+/* One vector type for every instruction set: kernels are written once over these and compiled once per set, with
+ * DINOR1_ISA (generic, avx2, avx512) on the command line naming the result. Arithmetic is the compilers' own on
+ * vector types; only what they do badly is spelled out. No NaN or infinity is assumed away. */
+
+#include <glib.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VW 16
+#elif defined(__AVX2__)
+#define VW 8
+#else
+#define VW 4
+#endif
+
+typedef gfloat vf __attribute__((vector_size(4 * VW)));
+typedef gint32 vi __attribute__((vector_size(4 * VW)));
+
+#define DINOR1_ISA_PASTE_(name, isa) dinor1_##name##_##isa
+#define DINOR1_ISA_PASTE(name, isa)  DINOR1_ISA_PASTE_(name, isa)
+/* The name of a function that every instruction set has: ISA_NAME(fast_linear) is dinor1_fast_linear_avx2. */
+#define ISA_NAME(name) DINOR1_ISA_PASTE(name, DINOR1_ISA)
+
+#define V_INLINE static inline __attribute__((always_inline, unused))
+
+V_INLINE vf
+v_set(gfloat x)
+{
+    return (vf){0} + x;
+}
+
+V_INLINE vi
+vi_set(gint32 x)
+{
+    return (vi){0} + x;
+}
+
+V_INLINE vf
+v_load(const gfloat *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+V_INLINE void
+v_store(gfloat *p, vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* a * b + c, fused where the machine can. */
+V_INLINE vf
+v_fma(vf a, vf b, vf c)
+{
+    return a * b + c;
+}
+
+V_INLINE vf
+v_from_bits(vi x)
+{
+    return (vf)x;
+}
+
+/* mask ? a : b, mask from a comparison (all ones or all zeros per lane). */
+V_INLINE vf
+v_select(vi mask, vf a, vf b)
+{
+    return (vf)(((vi)a & mask) | ((vi)b & ~mask));
+}
+
+V_INLINE vi
+vi_select(vi mask, vi a, vi b)
+{
+    return (a & mask) | (b & ~mask);
+}
+
+/* a > b ? a : b, so b where either is NaN. */
+V_INLINE vf
+v_max(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return _mm512_max_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_max_ps(a, b);
+#elif defined(__SSE2__)
+    return _mm_max_ps(a, b);
+#else
+    return v_select(a > b, a, b);
+#endif
+}
+
+/* a < b ? a : b, so b where either is NaN. */
+V_INLINE vf
+v_min(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+    return _mm256_min_ps(a, b);
+#elif defined(__SSE2__)
+    return _mm_min_ps(a, b);
+#else
+    return v_select(a < b, a, b);
+#endif
+}
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+V_INLINE vi
+v_tail_mask(gsize n)
+{
+    static const gint32 edge[2 * VW] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    vi mask;
+    memcpy(&mask, edge + VW - n, sizeof mask);
+    return mask;
+}
+#endif
+
+/* The first n >= 1 lanes, all of them from VW on; the others are 0 and their memory is not touched. */
+V_INLINE vf
+v_load_n(const gfloat *p, gsize n)
+{
+    if (n >= VW)
+        return v_load(p);
+#if defined(__AVX512F__)
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif defined(__AVX2__)
+    return _mm256_maskload_ps(p, (__m256i)v_tail_mask(n));
+#else
+    vf v = {0};
+    for (gsize i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
+V_INLINE void
+v_store_n(gfloat *p, vf v, gsize n)
+{
+    if (n >= VW) {
+        v_store(p, v);
+        return;
+    }
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
+#elif defined(__AVX2__)
+    _mm256_maskstore_ps(p, (__m256i)v_tail_mask(n), v);
+#else
+    for (gsize i = 0; i < n; i++)
+        p[i] = v[i];
+#endif
+}
+
+/* v with the lanes from n on replaced by those of other. */
+V_INLINE vf
+v_keep_n(vf v, vf other, gsize n)
+{
+    vi lane;
+    for (gint i = 0; i < VW; i++)
+        lane[i] = i;
+    return v_select(lane < vi_set((gint32)n), v, other);
+}
+
+typedef gfloat v_quad __attribute__((vector_size(16)));
+
+typedef union {
+    vf v;
+    v_quad quads[VW / 4];
+} v_quads;
+
+V_INLINE gfloat
+v_sum(vf v)
+{
+    const v_quads u = {v};
+    v_quad q = u.quads[0];
+    for (gint i = 1; i < VW / 4; i++)
+        q += u.quads[i];
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
+V_INLINE gfloat
+v_highest(vf v)
+{
+    gfloat highest = v[0];
+    for (gint i = 1; i < VW; i++)
+        highest = v[i] > highest ? v[i] : highest;
+    return highest;
+}
+
+/* The nearest whole number, ties to even, for |x| < 2^22. */
+V_INLINE vf
+v_round(vf x)
+{
+    const vf magic = v_set(0x1.8p23f);
+    return (x + magic) - magic;
+}
+
+V_INLINE vi
+v_to_int(vf x)
+{
+    return __builtin_convertvector(x, vi);
+}
+
+V_INLINE vf
+v_from_int(vi x)
+{
+    return __builtin_convertvector(x, vf);
+}
+
+/* For |x| < 2^31. */
+V_INLINE vf
+v_floor(vf x)
+{
+    const vf whole = v_from_int(v_to_int(x));
+    return whole - v_select(whole > x, v_set(1), v_set(0));
+}
+
+static inline gsize
+v_round_up(gsize n)
+{
+    return (n + VW - 1) / VW * VW;
+}
