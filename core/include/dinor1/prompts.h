@@ -49,7 +49,7 @@ DINOR1_API DinoR1PromptBank *dinor1_prompt_bank_copy(const DinoR1PromptBank *ban
  * @embedding: D floats, copied
  * @info: (nullable): where it came from, copied
  *
- * Returns: TRUE; FALSE with ARGUMENT (bad label, embedding not finite, the class is a text class, too many classes).
+ * Returns: TRUE; FALSE with ARGUMENT (bad label, embedding or box not finite, the class is a text class, too many classes).
  */
 DINOR1_API gboolean dinor1_prompt_bank_add_exemplar(DinoR1PromptBank *bank, const gchar *label, const gfloat *embedding,
     const DinoR1ExemplarInfo *info, GError **error);
@@ -81,10 +81,11 @@ DINOR1_API const gfloat *dinor1_prompt_bank_get_exemplar(
 /**
  * dinor1_prompt_bank_merge:
  *
- * Appends @other's classes; exemplars of a label that both have are put together.
+ * Appends @other's classes; exemplars of a label that both have are put together. Merging a bank with itself changes
+ * nothing.
  *
- * Returns: TRUE; FALSE with MISMATCH (other weights) or ARGUMENT (one has a text class where the other has exemplars);
- * @bank is then unchanged.
+ * Returns: TRUE; FALSE with MISMATCH (other weights) or ARGUMENT (one has a text class where the other has exemplars
+ * or another phrase; too many classes); @bank is then unchanged.
  */
 DINOR1_API gboolean dinor1_prompt_bank_merge(DinoR1PromptBank *bank, const DinoR1PromptBank *other, GError **error);
 
@@ -99,7 +100,8 @@ DINOR1_API gboolean dinor1_prompt_bank_save(const DinoR1PromptBank *bank, const 
  * dinor1_prompt_bank_load:
  * @model: (nullable): the model it will be used with; NULL loads any bank (to list it)
  *
- * Returns: (transfer full): the bank, or NULL with IO, FORMAT or MISMATCH.
+ * Returns: (transfer full): the bank, or NULL with IO, FORMAT, MISMATCH (made by other weights) or UNSUPPORTED (a text
+ * class, and the model has no text encoder).
  */
 DINOR1_API DinoR1PromptBank *dinor1_prompt_bank_load(const gchar *path, DinoR1Model *model, GError **error);
 
