@@ -1,0 +1,38 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <dinor1/dinor1.h>
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* A loaded model with its prompts and what it found last. For one thread at a time. */
+typedef struct _GstDinoR1Engine GstDinoR1Engine;
+
+/* @prompts: (nullable): the bank's file, NULL = no prompts yet. */
+GstDinoR1Engine *gst_dinor1_engine_new(
+    const gchar *model, const gchar *prompts, const DinoR1DetectorOptions *options, GError **error);
+void gst_dinor1_engine_free(GstDinoR1Engine *engine);
+
+const gchar *gst_dinor1_engine_get_device(const GstDinoR1Engine *engine);
+gboolean gst_dinor1_engine_has_prompts(const GstDinoR1Engine *engine);
+void gst_dinor1_engine_set_limits(GstDinoR1Engine *engine, gfloat threshold, guint max_detections);
+
+/* Replaces all prompts by those of the file, or by none if @path is NULL. On failure the old ones stay. */
+gboolean gst_dinor1_engine_load_prompts(GstDinoR1Engine *engine, const gchar *path, GError **error);
+
+/* Adds what @box shows to the class @label, which is made if it is new. On failure the old prompts stay. */
+gboolean gst_dinor1_engine_add_prompt(
+    GstDinoR1Engine *engine, const gchar *label, const DinoR1Image *image, const DinoR1Box *box, GError **error);
+
+/* Looks for the prompts in @image. On failure nothing is found. */
+gboolean gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GError **error);
+
+/* (transfer none): of GstDinoR1Object, by falling score: what the last detection found. */
+GArray *gst_dinor1_engine_get_objects(GstDinoR1Engine *engine);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GstDinoR1Engine, gst_dinor1_engine_free)
+
+G_END_DECLS
