@@ -22,7 +22,7 @@ if [ $# -eq 0 ]; then
 elif [[ $1 == *://* ]]; then
     uri=$1
 else
-    uri=file://$(realpath -e "$1")
+    uri=file://$(realpath -e "$1" | sed 's/%/%25/g; s/ /%20/g; s/#/%23/g; s/?/%3F/g')
 fi
 if [ -z "${PROMPT_BOX:-}" ]; then
     caps=$(launch -v uridecodebin uri="$uri" ! video/x-raw ! fakesink num-buffers=1)
@@ -32,10 +32,10 @@ if [ -z "${PROMPT_BOX:-}" ]; then
     echo "No PROMPT_BOX given: the example is the middle of the first frame, $PROMPT_BOX (x,y,w,h of $width x $height)."
 fi
 
-out=${OUT:-$PWD/quickstart-out}
+out=${OUT:-$PWD/quickstart-out} model=${MODEL:-$root/models/dinor1-nano}
 mkdir -p "$out"
 launch -e uridecodebin uri="$uri" ! video/x-raw ! queue ! \
-    dinor1detect model="${MODEL:-$root/models/dinor1-nano}" prompt-box="$PROMPT_BOX" \
+    dinor1detect model="$model" prompt-box="$PROMPT_BOX" \
     prompt-label="${LABEL:-object}" threshold="${THRESHOLD:-0.1}" ! \
     dinor1json location="$out/detections.jsonl" ! dinor1overlay ! videoconvert ! queue ! \
     avenc_mpeg4 bitrate=8000000 ! mp4mux ! filesink location="$out/annotated.mp4" | tee "$out/log.txt"
@@ -50,5 +50,6 @@ echo "$frames frames in $seconds s: $(awk "BEGIN { printf \"%.1f\", $frames / $s
 echo "annotated video  $out/annotated.mp4"
 echo "detections       $out/detections.jsonl, one line of JSON per frame"
 echo "one frame        $out/frame.png"
-grep -q '"trained": *false' "${MODEL:-$root/models/dinor1-nano}/config.json" &&
+if grep -q '"trained": *false' "$model/config.json"; then
     echo "This model is not trained yet: its boxes show that the pipeline works, not what is in the picture."
+fi

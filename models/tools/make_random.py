@@ -43,16 +43,17 @@ class VisualPromptEncoder(nn.Module):
         self.final_layer_norm = norm()
 
 
-def make(settings, seed):
+def make(settings, seed, dtype=torch.float16):
     torch.manual_seed(seed)
-    config = MMGroundingDinoConfig(**settings, text_config=TEXT_STAND_IN)
+    fields = {key: value for key, value in settings.items() if key not in ("model_type", "trained")}
+    config = MMGroundingDinoConfig(**fields, text_config=TEXT_STAND_IN)
     model = MMGroundingDinoForObjectDetection(config)
     encoder = VisualPromptEncoder(config)
     model.model.visual_prompt_encoder = encoder
     encoder.apply(model._init_weights)
     # _init_weights() zeroes the last layer of every box head; this MLP is a position encoding, not a head.
     nn.init.xavier_uniform_(encoder.position_mlp.layers[-1].weight)
-    return {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()
+    return {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()
             if tensor.is_floating_point() and not name.startswith(LEFT_OUT)}
 
 
@@ -62,8 +63,6 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     settings = json.loads((args.directory / "config.json").read_text())
-    for key in ("model_type", "trained"):
-        settings.pop(key)
     tensors = make(settings, args.seed)
     path = args.directory / "model.safetensors"
     save_file(tensors, path, metadata={"format": "pt", "made_by": "models/tools/make_random.py", "seed": str(args.seed)})
