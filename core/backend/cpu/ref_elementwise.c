@@ -107,6 +107,8 @@ dinor1_ref_activate(DinoR1Activation activation, gdouble x)
     return NAN;
 }
 
+/* The angle is rounded to single precision at every step, as get_sine_pos_embed does: far from zero its rounding shows
+ * in the sine. */
 void
 dinor1_ref_sine_embed(const DinoR1KernelArgs *args)
 {
@@ -116,8 +118,8 @@ dinor1_ref_sine_embed(const DinoR1KernelArgs *args)
 
     for (gint64 c = 0; c < dinor1_shape_size(&args->inputs[0].shape); c++) {
         for (gint i = 0; i < features; i += 2) {
-            gdouble angle =
-                x[c] * (gdouble)args->params->sine.scale / pow(args->params->sine.temperature, (gdouble)i / features);
+            gfloat period = (gfloat)pow(args->params->sine.temperature, (gdouble)i / features);
+            gfloat angle = x[c] * args->params->sine.scale / period;
             out[c * features + i] = (gfloat)sin(angle);
             out[c * features + i + 1] = (gfloat)cos(angle);
         }

@@ -1,0 +1,81 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "opcheck.h"
+
+typedef struct {
+    gint n_levels;
+    gint heights[DINOR1_MAX_LEVELS], widths[DINOR1_MAX_LEVELS];
+} Levels;
+
+typedef struct {
+    const Levels *levels;
+    gint64 b, q;
+    gint heads;
+    gint64 d;
+    gint points;
+    gint64 reference_b, reference_l, coordinates;
+    OpFill reference, offsets, logits;
+    const gchar *what;
+} Row;
+
+static void
+add_deformable(GPtrArray *cases, const Row *row)
+{
+    gint64 n = 0, samples = (gint64)row->heads * row->levels->n_levels * row->points;
+    /* A position is known to the map's width * 2^-23 pixels, and so is the share of a neighbour. */
+    OpCase *c = opcheck_add(
+        cases, DINOR1_OP_DEFORMABLE_ATTENTION, 1e-5, "%s, %d coordinates", row->what, (gint)row->coordinates);
+
+    c->params.deformable.heads = row->heads;
+    c->params.deformable.n_levels = row->levels->n_levels;
+    c->params.deformable.n_points = row->points;
+    for (gint i = 0; i < row->levels->n_levels; i++) {
+        c->params.deformable.heights[i] = row->levels->heights[i];
+        c->params.deformable.widths[i] = row->levels->widths[i];
+        n += (gint64)row->levels->heights[i] * row->levels->widths[i];
+    }
+    opcheck_input(c, DINOR1_SHAPE(row->b, n, row->heads * row->d), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(row->reference_b, row->q, row->reference_l, row->coordinates), row->reference);
+    opcheck_input(c, DINOR1_SHAPE(row->b, row->q, samples * 2), row->offsets);
+    opcheck_input(c, DINOR1_SHAPE(row->b, row->q, samples), row->logits);
+}
+
+void
+opcheck_deformable_cases(GPtrArray *cases)
+{
+    const Levels one = {1, {1}, {1}}, ragged = {4, {5, 3, 2, 1}, {7, 4, 2, 1}};
+    const Levels wide = {2, {1, 3}, {40, 1}}, real = {3, {25, 13, 7}, {34, 17, 9}};
+    const OpFill inside = UNIFORM(0, 1), outside = UNIFORM(-0.5, 1.5), near = UNIFORM(-3, 3);
+    const OpFill far = UNIFORM(-60, 60), absurd = UNIFORM(-1e9f, 1e9f), corners = {FILL_STEPS, 0, 1};
+    const OpFill zero = UNIFORM(0, 0), logits = UNIFORM(-2, 2), large = UNIFORM(-80, 80), half = UNIFORM(0.5, 0.5);
+    const Row rows[] = {
+        {&one, 1, 1, 1, 4, 1, 1, 1, 0, inside, near, logits, "smallest"},
+        {&one, 1, 9, 2, 8, 4, 1, 1, 0, outside, near, logits, "one pixel"},
+        {&ragged, 1, 1, 8, 32, 4, 1, 4, 0, inside, near, logits, "one query"},
+        {&ragged, 1, 48, 8, 32, 4, 1, 4, 0, inside, near, logits, "ragged levels"},
+        {&ragged, 2, 33, 8, 32, 4, 2, 4, 0, inside, near, logits, "batch 2"},
+        {&ragged, 2, 33, 8, 32, 4, 1, 4, 0, inside, near, logits, "batch 2, one reference"},
+        {&ragged, 2, 33, 8, 32, 4, 2, 1, 0, inside, near, logits, "batch 2, one reference level"},
+        {&ragged, 2, 33, 8, 32, 4, 1, 1, 0, inside, near, logits, "batch 2, one reference for all"},
+        {&ragged, 1, 21, 4, 16, 3, 1, 4, 0, outside, far, logits, "mostly outside"},
+        {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, inside, absurd, logits, "far outside"},
+        {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, corners, zero, logits, "on the corners"},
+        {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, half, corners, logits, "on whole and half pixels"},
+        {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, inside, near, large, "one weight outweighs"},
+        {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, inside, near, zero, "equal weights"},
+        {&wide, 2, 13, 2, 8, 2, 2, 2, 0, inside, near, logits, "a row and a column"},
+        {&real, 1, 70, 3, 24, 4, 1, 3, 0, inside, near, logits, "heads of 24"},
+        {&real, 1, 70, 2, 64, 4, 1, 3, 0, inside, near, logits, "heads of 64"},
+        {&real, 1, 70, 5, 5, 1, 1, 3, 0, inside, near, logits, "odd heads"},
+        {&real, 2, 101, 8, 4, 8, 2, 3, 0, inside, far, logits, "eight points"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (gint64 coordinates = 2; coordinates <= 4; coordinates += 2) {
+            Row row = rows[i];
+            row.coordinates = coordinates;
+            add_deformable(cases, &row);
+        }
+    }
+}

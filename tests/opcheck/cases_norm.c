@@ -1,0 +1,144 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "opcheck.h"
+
+static void
+add_softmax(GPtrArray *cases, DinoR1Shape shape, gint axis, const gchar *what, OpFill fill, gdouble tolerance)
+{
+    g_autofree gchar *text = opcheck_shape_text(&shape);
+    OpCase *c = opcheck_add(cases, DINOR1_OP_SOFTMAX, tolerance, "%s axis %d%s", text, axis, what);
+
+    c->params.softmax.axis = axis;
+    opcheck_input(c, shape, fill);
+}
+
+static const struct {
+    DinoR1Shape shape;
+    gint axis;
+} axis_rows[] = {
+    {{1, {1}}, 0},
+    {{1, {7}}, -1},
+    {{2, {1, 1}}, 1},
+    {{2, {3, 5}}, -1},
+    {{2, {3, 5}}, 0},
+    {{3, {2, 3, 37}}, 0},
+    {{3, {2, 3, 37}}, 1},
+    {{3, {2, 37, 19}}, -2},
+    {{3, {2, 37, 19}}, 2},
+    {{3, {2, 1003, 4}}, 1},
+    {{3, {5, 2, 1003}}, 2},
+    {{4, {2, 4, 9, 16}}, -1},
+};
+
+static void
+softmax_cases(GPtrArray *cases)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(axis_rows); i++) {
+        add_softmax(cases, axis_rows[i].shape, axis_rows[i].axis, "", UNIFORM(-5, 5), 2e-6);
+        add_softmax(cases, axis_rows[i].shape, axis_rows[i].axis, ", masked", MASK, 2e-6);
+        add_softmax(cases, axis_rows[i].shape, axis_rows[i].axis, ", large", UNIFORM(-1e4f, 1e4f), 2e-6);
+        add_softmax(cases, axis_rows[i].shape, axis_rows[i].axis, ", equal", UNIFORM(3, 3), 1e-6);
+    }
+}
+
+static void
+reduce_cases(GPtrArray *cases)
+{
+    static const gchar *const names[] = {"sum", "mean", "max"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(axis_rows); i++) {
+        for (gint func = DINOR1_REDUCE_SUM; func <= DINOR1_REDUCE_MAX; func++) {
+            g_autofree gchar *text = opcheck_shape_text(&axis_rows[i].shape);
+            for (guint masked = 0; masked < 2; masked++) {
+                OpCase *c = opcheck_add(cases, DINOR1_OP_REDUCE, func == DINOR1_REDUCE_MAX ? 0 : 1e-6,
+                    "%s %s axis %d%s", names[func], text, axis_rows[i].axis, masked ? ", masked" : "");
+                c->params.reduce.func = func;
+                c->params.reduce.axis = axis_rows[i].axis;
+                c->scale = masked ? 1 : 0;
+                opcheck_input(c, axis_rows[i].shape, masked ? MASK : UNIT);
+            }
+        }
+    }
+}
+
+static void
+add_layer_norm(
+    GPtrArray *cases, DinoR1Shape shape, gboolean residual, const gchar *what, OpFill fill, gdouble tolerance)
+{
+    g_autofree gchar *text = opcheck_shape_text(&shape);
+    DinoR1Shape channels = DINOR1_SHAPE(dinor1_shape_dim(&shape, -1));
+    OpCase *c = opcheck_add(cases, DINOR1_OP_LAYER_NORM, tolerance, "%s%s%s", text, what, residual ? ", residual" : "");
+
+    c->params.norm.epsilon = 1e-5f;
+    opcheck_input(c, shape, fill);
+    opcheck_input(c, channels, UNIFORM(0.5, 1.5));
+    opcheck_input(c, channels, UNIT);
+    opcheck_optional(c, residual, shape, fill);
+}
+
+static void
+layer_norm_cases(GPtrArray *cases)
+{
+    const gint64 widths[] = {1, 2, 3, 8, 16, 31, 96, 256, 384, 1003};
+    const gint64 rows[] = {1, 5, 34};
+
+    for (guint i = 0; i < G_N_ELEMENTS(widths); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(rows); k++) {
+            add_layer_norm(cases, DINOR1_SHAPE(rows[k], widths[i]), FALSE, "", UNIT, 2e-6);
+            add_layer_norm(cases, DINOR1_SHAPE(rows[k], widths[i]), TRUE, "", UNIT, 2e-6);
+        }
+    }
+    add_layer_norm(cases, DINOR1_SHAPE(64), FALSE, ", one dimension", UNIT, 2e-6);
+    add_layer_norm(cases, DINOR1_SHAPE(2, 3, 5, 24), TRUE, ", four dimensions", UNIT, 2e-6);
+    add_layer_norm(cases, DINOR1_SHAPE(3, 64), FALSE, ", no variance", UNIFORM(0.5, 0.5), 2e-6);
+    add_layer_norm(cases, DINOR1_SHAPE(3, 96), TRUE, ", large", UNIFORM(-1e6f, 1e6f), 2e-6);
+    /* The mean of 100 is only known to 100 * 2^-24; E[x^2] - E[x]^2 would be off by a thousand times that. */
+    add_layer_norm(cases, DINOR1_SHAPE(7, 256), FALSE, ", far from 0", UNIFORM(99, 101), 2e-5);
+    add_layer_norm(cases, DINOR1_SHAPE(7, 96), TRUE, ", far from 0", UNIFORM(99, 101), 4e-5);
+}
+
+static void
+group_norm_cases(GPtrArray *cases)
+{
+    const struct {
+        DinoR1Shape shape;
+        gint groups;
+        OpFill fill;
+        gdouble tolerance;
+    } rows[] = {
+        {DINOR1_SHAPE(1, 1, 1), 1, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 1, 32), 32, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 1, 64), 32, UNIT, 2e-6},
+        {DINOR1_SHAPE(2, 7, 32), 4, UNIT, 2e-6},
+        {DINOR1_SHAPE(2, 101, 24), 3, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 5, 9), 9, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 5, 9), 1, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 1000, 32), 32, UNIT, 2e-6},
+        {DINOR1_SHAPE(2, 35, 256), 32, UNIT, 2e-6},
+        {DINOR1_SHAPE(1, 35, 64), 32, UNIFORM(-1e6f, 1e6f), 2e-6},
+        {DINOR1_SHAPE(1, 35, 64), 8, UNIFORM(99, 101), 2e-5},
+        {DINOR1_SHAPE(1, 16, 64), 8, UNIFORM(0.5, 0.5), 2e-6},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree gchar *text = opcheck_shape_text(&rows[i].shape);
+        DinoR1Shape channels = DINOR1_SHAPE(rows[i].shape.dims[2]);
+        OpCase *c = opcheck_add(cases, DINOR1_OP_GROUP_NORM, rows[i].tolerance, "%s, %d groups of %g to %g", text,
+            rows[i].groups, rows[i].fill.low, rows[i].fill.high);
+        c->params.norm.epsilon = 1e-5f;
+        c->params.norm.groups = rows[i].groups;
+        opcheck_input(c, rows[i].shape, rows[i].fill);
+        opcheck_input(c, channels, UNIFORM(0.5, 1.5));
+        opcheck_input(c, channels, UNIT);
+    }
+}
+
+void
+opcheck_norm_cases(GPtrArray *cases)
+{
+    softmax_cases(cases);
+    reduce_cases(cases);
+    layer_norm_cases(cases);
+    group_norm_cases(cases);
+}
