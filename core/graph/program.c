@@ -411,6 +411,12 @@ dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **erro
     return run_nodes(program, FALSE, seconds, error);
 }
 
+gboolean
+dinor1_program_is_run(const DinoR1Program *program, guint node)
+{
+    return program->live[node] && !program->fixed[node];
+}
+
 gsize
 dinor1_program_get_arena_size(const DinoR1Program *program)
 {

@@ -33,6 +33,9 @@ gboolean dinor1_program_run(DinoR1Program *program, GError **error);
 /* Like run, and adds each node's wall time to @seconds (one entry per node). */
 gboolean dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error);
 
+/* FALSE for a node that a run skips: nothing reads it, or it depends on constants only. */
+gboolean dinor1_program_is_run(const DinoR1Program *program, guint node);
+
 gsize dinor1_program_get_arena_size(const DinoR1Program *program);
 gsize dinor1_program_get_unplanned_size(const DinoR1Program *program); /* the same without sharing */
 

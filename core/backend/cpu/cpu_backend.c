@@ -116,6 +116,12 @@ dinor1_cpu_backend_get_n_threads(DinoR1Backend *backend)
     return dinor1_pool_get_n_threads(((CpuBackend *)backend)->pool);
 }
 
+DinoR1Pool *
+dinor1_cpu_backend_get_pool(DinoR1Backend *backend)
+{
+    return ((CpuBackend *)backend)->pool;
+}
+
 static const gchar *
 kernels_name(DinoR1CpuFlags flags)
 {

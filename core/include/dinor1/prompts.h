@@ -49,7 +49,8 @@ DINOR1_API DinoR1PromptBank *dinor1_prompt_bank_copy(const DinoR1PromptBank *ban
  * @embedding: D floats, copied
  * @info: (nullable): where it came from, copied
  *
- * Returns: TRUE; FALSE with ARGUMENT (bad label, embedding or box not finite, the class is a text class, too many classes).
+ * Returns: TRUE; FALSE with ARGUMENT (bad label, embedding or box not finite, the class is a text class, too many
+ * classes).
  */
 DINOR1_API gboolean dinor1_prompt_bank_add_exemplar(DinoR1PromptBank *bank, const gchar *label, const gfloat *embedding,
     const DinoR1ExemplarInfo *info, GError **error);
@@ -59,7 +60,8 @@ DINOR1_API gboolean dinor1_prompt_bank_add_exemplar(DinoR1PromptBank *bank, cons
  * @label: the class; must not exist yet
  * @phrase: the words to look for, e.g. "a yellow car"
  *
- * Returns: TRUE; FALSE with ARGUMENT (bad label or phrase, exists) or UNSUPPORTED (the model has no text encoder).
+ * Returns: TRUE; FALSE with ARGUMENT (bad label or phrase, exists) or UNSUPPORTED (the model has no text encoder or no
+ * vocab.txt).
  */
 DINOR1_API gboolean dinor1_prompt_bank_add_text(
     DinoR1PromptBank *bank, const gchar *label, const gchar *phrase, GError **error);

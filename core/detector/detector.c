@@ -1,0 +1,328 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/cpu/cpu.h"
+#include "detector/detector_internal.h"
+#include "detector/postprocess.h"
+#include "detector/prompt_tokens.h"
+#include "model/model_internal.h"
+#include "model/preprocess.h"
+
+#include <dinor1/error.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_DETECTIONS 10000
+#define MAX_EDGE       4096
+
+struct _DinoR1Detector {
+    DinoR1Model *model;
+    DinoR1DetectorOptions options;
+    gchar *device;
+    DinoR1Backend *backend;
+    DinoR1Programs *programs;
+    DinoR1Preprocess *preprocess;
+    DinoR1TokenSet *tokens; /* NULL before the first set_prompts */
+    DinoR1Program *holder;  /* the program whose inputs hold the current tokens; only compared */
+    DinoR1Detection *items; /* [MAX_DETECTIONS] */
+    gfloat *pixels;         /* staging where the backend's memory is not the host's */
+    gsize pixels_size;
+};
+
+void
+dinor1_detector_options_init(DinoR1DetectorOptions *options)
+{
+    *options = (DinoR1DetectorOptions){.threshold = 0.3f, .max_detections = 300};
+}
+
+static gboolean
+check_edge(const gchar *name, gint edge, GError **error)
+{
+    if (edge >= 0 && edge <= MAX_EDGE)
+        return TRUE;
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "%s must be 0 … %d, not %d", name, MAX_EDGE, edge);
+    return FALSE;
+}
+
+static gboolean
+check_options(const DinoR1DetectorOptions *options, GError **error)
+{
+    if (!(options->threshold >= 0 && options->threshold <= 1) || !(options->nms >= 0 && options->nms <= 1)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "threshold and nms must be 0 … 1, not %g and %g",
+            options->threshold, options->nms);
+        return FALSE;
+    }
+    if (options->max_detections < 1 || options->max_detections > MAX_DETECTIONS) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "max_detections must be 1 … %d, not %u", MAX_DETECTIONS,
+            options->max_detections);
+        return FALSE;
+    }
+    return check_edge("shortest_edge", options->shortest_edge, error) &&
+           check_edge("longest_edge", options->longest_edge, error);
+}
+
+static DinoR1Backend *
+open_device(const DinoR1DetectorOptions *options, GError **error)
+{
+    const gchar *device = options->device ? options->device : "auto";
+
+    if (g_str_equal(device, "auto") || g_str_equal(device, "cpu"))
+        return dinor1_cpu_backend_new(options->n_threads, dinor1_cpu_detect());
+    if (g_str_equal(device, "cuda") || g_str_has_prefix(device, "cuda:"))
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "device '%s': this build has no CUDA backend", device);
+    else
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "device '%s' is unknown: use auto, cpu, cuda or cuda:N",
+            device);
+    return NULL;
+}
+
+DinoR1Detector *
+dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error)
+{
+    g_autoptr(DinoR1Detector) detector = g_new0(DinoR1Detector, 1);
+
+    detector->model = dinor1_model_ref(model);
+    dinor1_detector_options_init(&detector->options);
+    if (options)
+        detector->options = *options;
+    if (!check_options(&detector->options, error))
+        return NULL;
+    detector->backend = open_device(&detector->options, error);
+    if (!detector->backend)
+        return NULL;
+    detector->options.device = NULL; /* the caller's string */
+    detector->device = dinor1_cpu_backend_describe(detector->backend);
+    detector->programs = dinor1_programs_new(model, detector->backend);
+    detector->preprocess = dinor1_preprocess_new();
+    detector->items = g_new(DinoR1Detection, MAX_DETECTIONS);
+    return g_steal_pointer(&detector);
+}
+
+void
+dinor1_detector_free(DinoR1Detector *detector)
+{
+    if (!detector)
+        return;
+    dinor1_programs_free(detector->programs);
+    if (detector->backend)
+        dinor1_backend_free(detector->backend);
+    dinor1_preprocess_free(detector->preprocess);
+    dinor1_token_set_free(detector->tokens);
+    dinor1_model_unref(detector->model);
+    g_free(detector->device);
+    g_free(detector->items);
+    g_free(detector->pixels);
+    g_free(detector);
+}
+
+DinoR1Model *
+dinor1_detector_get_model(const DinoR1Detector *detector)
+{
+    return detector->model;
+}
+
+const gchar *
+dinor1_detector_get_device(const DinoR1Detector *detector)
+{
+    return detector->device;
+}
+
+DinoR1Program *
+dinor1_detector_get_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, gboolean *is_new, GError **error)
+{
+    detector->holder = NULL;
+    return dinor1_programs_get(detector->programs, key, is_new, error);
+}
+
+void
+dinor1_detector_set_threshold(DinoR1Detector *detector, gfloat threshold)
+{
+    detector->options.threshold = CLAMP(threshold, 0.0f, 1.0f);
+}
+
+void
+dinor1_detector_set_max_detections(DinoR1Detector *detector, guint max_detections)
+{
+    detector->options.max_detections = CLAMP(max_detections, 1, MAX_DETECTIONS);
+}
+
+void
+dinor1_detector_get_input_size(
+    const DinoR1Detector *detector, gint width, gint height, gint *input_width, gint *input_height)
+{
+    const DinoR1Config *config = dinor1_model_get_config(detector->model);
+    const DinoR1DetectorOptions *options = &detector->options;
+
+    dinor1_resize_rule(width, height, options->shortest_edge ? options->shortest_edge : config->shortest_edge,
+        options->longest_edge ? options->longest_edge : config->longest_edge, input_width, input_height);
+}
+
+/* Resizes and normalises @image into the program's "pixel_values". */
+static gboolean
+load_pixels(
+    DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image, gint width, gint height, GError **error)
+{
+    const DinoR1Config *config = dinor1_model_get_config(detector->model);
+    const gsize size = (gsize)width * (gsize)height * 3 * sizeof(gfloat);
+    gfloat *pixels = dinor1_program_map(program, "pixel_values");
+    const gboolean staged = pixels == NULL;
+
+    if (staged) {
+        if (detector->pixels_size < size) {
+            detector->pixels = g_realloc(detector->pixels, size);
+            detector->pixels_size = size;
+        }
+        pixels = detector->pixels;
+    }
+    if (!dinor1_preprocess_run(detector->preprocess, image, width, height, config->rescale_factor, config->image_mean,
+            config->image_std, dinor1_cpu_backend_get_pool(detector->backend), pixels, error))
+        return FALSE;
+    return !staged || dinor1_program_set(program, "pixel_values", pixels, size, error);
+}
+
+/* @box clipped to the image, as (cx, cy, w, h), 0 … 1. */
+static gboolean
+normalise_box(const DinoR1Image *image, const DinoR1Box *box, guint index, gfloat *out, GError **error)
+{
+    const gfloat width = (gfloat)image->width, height = (gfloat)image->height;
+    const gfloat x0 = CLAMP(box->x, 0, width), x1 = CLAMP(box->x + box->width, 0, width);
+    const gfloat y0 = CLAMP(box->y, 0, height), y1 = CLAMP(box->y + box->height, 0, height);
+
+    if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->width) || !isfinite(box->height) || box->width <= 0 ||
+        box->height <= 0 || x1 <= x0 || y1 <= y0) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT,
+            "box %u (x %g, y %g, width %g, height %g) has no area inside the %dx%d picture", index, box->x, box->y,
+            box->width, box->height, image->width, image->height);
+        return FALSE;
+    }
+    out[0] = (x0 + x1) / 2 / width;
+    out[1] = (y0 + y1) / 2 / height;
+    out[2] = (x1 - x0) / width;
+    out[3] = (y1 - y0) / height;
+    return TRUE;
+}
+
+static gboolean
+check_embed(const DinoR1Detector *detector, const DinoR1Image *image, guint n_boxes, GError **error)
+{
+    if (!dinor1_model_has_visual_prompts(detector->model)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED,
+            "%s: a %s model has no visual prompt encoder: use a dino-r1 model, or text prompts",
+            dinor1_model_get_path(detector->model), dinor1_model_get_type(detector->model));
+        return FALSE;
+    }
+    if (n_boxes < 1 || n_boxes > DINOR1_PROMPTS_MAX_CLASSES) {
+        g_set_error(
+            error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "%u boxes: give 1 … %d", n_boxes, DINOR1_PROMPTS_MAX_CLASSES);
+        return FALSE;
+    }
+    return dinor1_image_check(image, error);
+}
+
+gboolean
+dinor1_detector_embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes, guint n_boxes,
+    gfloat *embeddings, GError **error)
+{
+    const gsize d = (gsize)dinor1_model_get_embedding_size(detector->model);
+    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_PROMPT_ENCODER, .n_tokens = (gint)n_boxes};
+    g_autofree gfloat *normalised = NULL;
+    DinoR1Program *program;
+    gboolean is_new;
+
+    if (!check_embed(detector, image, n_boxes, error))
+        return FALSE;
+    normalised = g_new(gfloat, (gsize)n_boxes * 4);
+    for (guint i = 0; i < n_boxes; i++)
+        if (!normalise_box(image, &boxes[i], i, normalised + 4 * (gsize)i, error))
+            return FALSE;
+    dinor1_detector_get_input_size(detector, image->width, image->height, &key.width, &key.height);
+    program = dinor1_detector_get_program(detector, &key, &is_new, error);
+    return program && load_pixels(detector, program, image, key.width, key.height, error) &&
+           dinor1_program_set(program, "boxes", normalised, n_boxes * 4 * sizeof(gfloat), error) &&
+           dinor1_program_run(program, error) &&
+           dinor1_program_get(program, "embeddings", embeddings, n_boxes * d * sizeof(gfloat), error);
+}
+
+gboolean
+dinor1_detector_add_prompt(DinoR1Detector *detector, DinoR1PromptBank *bank, const gchar *label,
+    const DinoR1Image *image, const DinoR1Box *box, const gchar *source, GError **error)
+{
+    const DinoR1ExemplarInfo info = {source, -1, *box};
+    g_autofree gfloat *embedding = g_new(gfloat, (gsize)dinor1_model_get_embedding_size(detector->model));
+
+    return dinor1_detector_embed(detector, image, box, 1, embedding, error) &&
+           dinor1_prompt_bank_add_exemplar(bank, label, embedding, &info, error);
+}
+
+gboolean
+dinor1_detector_set_prompts(DinoR1Detector *detector, const DinoR1PromptBank *bank, GError **error)
+{
+    DinoR1TokenSet *tokens;
+
+    detector->holder = NULL; /* other tokens, and encoding text may evict it */
+    tokens = dinor1_prompt_tokens_new(detector->model, detector->programs, bank, error);
+    if (!tokens)
+        return FALSE;
+    dinor1_token_set_free(detector->tokens);
+    detector->tokens = tokens;
+    return TRUE;
+}
+
+static gboolean
+load_tokens(DinoR1Detector *detector, DinoR1Program *program, GError **error)
+{
+    const DinoR1TokenSet *set = detector->tokens;
+    const gsize n = set->n_tokens, d = (gsize)set->embedding_size;
+
+    if (!dinor1_program_set(program, "tokens", set->embeddings, n * d * sizeof(gfloat), error) ||
+        !dinor1_program_set(program, "token_mask", set->mask, n * n * sizeof(gfloat), error) ||
+        !dinor1_program_set(program, "token_positions", set->positions, n * sizeof(gfloat), error))
+        return FALSE;
+    detector->holder = program;
+    return TRUE;
+}
+
+static guint
+read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image)
+{
+    const DinoR1ModelType type = dinor1_model_get_config(detector->model)->type;
+    const DinoR1Tensor *logits = dinor1_graph_find(dinor1_program_get_graph(program), "logits");
+    const DinoR1RawDetections raw = {
+        .logits = dinor1_program_map(program, "logits"),
+        .boxes = dinor1_program_map(program, "pred_boxes"),
+        .n_queries = (guint)logits->shape.dims[1],
+        .tokens = detector->tokens,
+        .token_score = type == DINOR1_MODEL_GROUNDING_DINO ? DINOR1_TOKEN_SCORE_MAX : DINOR1_TOKEN_SCORE_MEAN,
+        .width = image->width,
+        .height = image->height,
+        .threshold = detector->options.threshold,
+        .nms = detector->options.nms,
+    };
+
+    return dinor1_postprocess(&raw, detector->items, detector->options.max_detections);
+}
+
+gboolean
+dinor1_detector_detect(DinoR1Detector *detector, const DinoR1Image *image, DinoR1DetectionList *found, GError **error)
+{
+    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR};
+    DinoR1Program *program;
+    gboolean is_new;
+
+    *found = (DinoR1DetectionList){detector->items, 0};
+    if (!dinor1_image_check(image, error))
+        return FALSE;
+    if (!detector->tokens || detector->tokens->n_tokens == 0)
+        return TRUE;
+    key.n_tokens = (gint)detector->tokens->n_tokens;
+    dinor1_detector_get_input_size(detector, image->width, image->height, &key.width, &key.height);
+    program = dinor1_programs_get(detector->programs, &key, &is_new, error);
+    if (!program)
+        return FALSE;
+    if ((is_new || detector->holder != program) && !load_tokens(detector, program, error))
+        return FALSE;
+    if (!load_pixels(detector, program, image, key.width, key.height, error) || !dinor1_program_run(program, error))
+        return FALSE;
+    found->n_items = read_detections(detector, program, image);
+    return TRUE;
+}

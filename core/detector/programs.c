@@ -1,0 +1,106 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "detector/programs.h"
+
+#include "model/build.h"
+#include "model/model_internal.h"
+
+/* Two input sizes, each with its prompt encoder. A plan of Swin-T at 800x1333 holds some hundred MB. */
+#define MAX_PROGRAMS 4
+
+typedef struct {
+    DinoR1ProgramKey key;
+    DinoR1Program *program;
+    guint64 used; /* the call that last asked for it */
+} Entry;
+
+struct _DinoR1Programs {
+    DinoR1Model *model;
+    DinoR1Backend *backend;
+    Entry entries[MAX_PROGRAMS];
+    guint64 n_calls;
+};
+
+DinoR1Programs *
+dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend)
+{
+    DinoR1Programs *programs = g_new0(DinoR1Programs, 1);
+
+    programs->model = model;
+    programs->backend = backend;
+    return programs;
+}
+
+void
+dinor1_programs_free(DinoR1Programs *programs)
+{
+    if (!programs)
+        return;
+    for (guint i = 0; i < MAX_PROGRAMS; i++)
+        dinor1_program_free(programs->entries[i].program);
+    g_free(programs);
+}
+
+static DinoR1Graph *
+build(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
+{
+    const DinoR1GraphSpec spec = {
+        .config = dinor1_model_get_config(programs->model),
+        .height = key->height,
+        .width = key->width,
+        .batch = 1,
+        .n_tokens = key->n_tokens,
+    };
+
+    switch (key->kind) {
+    case DINOR1_PROGRAM_DETECTOR:
+        return dinor1_build_detector(&spec, dinor1_model_find_weight, programs->model);
+    case DINOR1_PROGRAM_PROMPT_ENCODER:
+        return dinor1_build_prompt_encoder(&spec, dinor1_model_find_weight, programs->model);
+    case DINOR1_PROGRAM_TEXT_ENCODER:
+        break;
+    }
+    return dinor1_build_text_encoder(&spec, dinor1_model_find_weight, programs->model);
+}
+
+static gboolean
+same_key(const DinoR1ProgramKey *a, const DinoR1ProgramKey *b)
+{
+    return a->kind == b->kind && a->width == b->width && a->height == b->height && a->n_tokens == b->n_tokens;
+}
+
+/* The entry for @key: its own, an empty one, or the least recently used. */
+static Entry *
+choose_entry(DinoR1Programs *programs, const DinoR1ProgramKey *key)
+{
+    Entry *oldest = &programs->entries[0];
+
+    for (guint i = 0; i < MAX_PROGRAMS; i++) {
+        Entry *entry = &programs->entries[i];
+
+        if (entry->program && same_key(&entry->key, key))
+            return entry;
+        if (entry->used < oldest->used)
+            oldest = entry;
+    }
+    return oldest;
+}
+
+DinoR1Program *
+dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gboolean *is_new, GError **error)
+{
+    Entry *entry = choose_entry(programs, key);
+
+    *is_new = !entry->program || !same_key(&entry->key, key);
+    entry->used = ++programs->n_calls;
+    if (!*is_new)
+        return entry->program;
+    /* The old one goes first: both at once may be more than the machine has. */
+    g_clear_pointer(&entry->program, dinor1_program_free);
+    entry->program = dinor1_program_new(build(programs, key), programs->backend, error);
+    entry->key = *key;
+    if (!entry->program)
+        entry->used = 0;
+    return entry->program;
+}

@@ -1,0 +1,30 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* The prompt tokens of a detector: what one class is looked for with is a run of columns of the logits. */
+typedef struct {
+    guint first, n;
+} DinoR1TokenSpan;
+
+typedef struct {
+    guint n_tokens; /* U */
+    guint n_classes;
+    gint embedding_size;    /* D */
+    gfloat *embeddings;     /* [U, D] */
+    gfloat *mask;           /* [U, U], 0 or -inf */
+    gfloat *positions;      /* [U] */
+    DinoR1TokenSpan *spans; /* [n_classes] */
+} DinoR1TokenSet;
+
+DinoR1TokenSet *dinor1_token_set_new(guint n_tokens, guint n_classes, gint embedding_size);
+void dinor1_token_set_free(DinoR1TokenSet *set);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1TokenSet, dinor1_token_set_free)
+
+G_END_DECLS

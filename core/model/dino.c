@@ -1,0 +1,86 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The three graphs of the model, from its parts (build.h).
+ */
+#include "model/build.h"
+
+static DinoR1Tensor *
+pixel_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+{
+    return dinor1_graph_input(
+        graph, "pixel_values", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->height, spec->width, 3));
+}
+
+/* pixels -> feat [B, N, D] */
+static DinoR1Tensor *
+image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+{
+    DinoR1Tensor *maps[DINOR1_SWIN_MAX_STAGES] = {NULL};
+
+    dinor1_build_swin(graph, spec, pixel_input(graph, spec), maps);
+    return dinor1_build_neck(graph, spec, maps);
+}
+
+static DinoR1Geometry *
+make_geometry(const DinoR1GraphSpec *spec)
+{
+    return dinor1_geometry_new(spec->config, spec->height, spec->width, spec->sizes, spec->batch);
+}
+
+/* Sine of the position ids, all D features on one coordinate (get_sine_pos_embed with exchange_xy=False). */
+static void
+token_inputs(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tokens *tokens)
+{
+    const gint64 n = spec->n_tokens, d = spec->config->d_model;
+    DinoR1Tensor *positions = dinor1_graph_input(graph, "token_positions", DINOR1_F32, DINOR1_SHAPE(1, n, 1));
+
+    tokens->tokens = dinor1_graph_input(graph, "tokens", DINOR1_F32, DINOR1_SHAPE(1, n, d));
+    tokens->mask = dinor1_graph_input(graph, "token_mask", DINOR1_F32, DINOR1_SHAPE(1, n, n));
+    tokens->position = dinor1_sine_embed(graph, positions, (gint)d, 10000, (gfloat)(2 * G_PI));
+}
+
+DinoR1Graph *
+dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
+{
+    DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
+    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
+    DinoR1Tensor *vision, *boxes;
+    DinoR1Tables tables;
+    DinoR1Tokens tokens;
+
+    vision = image_features(graph, spec);
+    dinor1_build_tables(graph, spec, geometry, &tables);
+    token_inputs(graph, spec, &tokens);
+    dinor1_build_encoder(graph, spec, &tables, &vision, &tokens);
+    boxes = dinor1_build_query_selection(graph, spec, &tables, vision, tokens.tokens);
+    dinor1_build_decoder(graph, spec, &tables, vision, tokens.tokens, boxes);
+    return graph;
+}
+
+DinoR1Graph *
+dinor1_build_prompt_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
+{
+    DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
+    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
+    DinoR1Tensor *feat = image_features(graph, spec), *boxes;
+    DinoR1Tables tables;
+
+    dinor1_build_tables(graph, spec, geometry, &tables);
+    boxes = dinor1_graph_input(graph, "boxes", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->n_tokens, 4));
+    dinor1_graph_output(graph, "embeddings", dinor1_build_visual_prompts(graph, spec, &tables, feat, boxes));
+    return graph;
+}
+
+DinoR1Graph *
+dinor1_build_text_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
+{
+    DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
+    const gint64 n = spec->n_tokens;
+    DinoR1Tensor *ids = dinor1_graph_input(graph, "input_ids", DINOR1_I32, DINOR1_SHAPE(1, n));
+    DinoR1Tensor *positions = dinor1_graph_input(graph, "position_ids", DINOR1_I32, DINOR1_SHAPE(1, n));
+    DinoR1Tensor *mask = dinor1_graph_input(graph, "token_mask", DINOR1_F32, DINOR1_SHAPE(1, n, n));
+
+    dinor1_graph_output(graph, "tokens", dinor1_build_bert(graph, spec, ids, positions, mask));
+    return graph;
+}
