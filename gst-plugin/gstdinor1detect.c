@@ -10,9 +10,11 @@
  * plays. Frames pass unchanged; each detection becomes a #GstVideoRegionOfInterestMeta with the label as its type and
  * a "detection" structure with confidence, normalised box and class index, as DL Streamer's elements use it.
  *
- * Frames between two inferences (see #GstDinoR1Detect:inference-interval), and frames that come when the sink reports
- * that it is late, pass at once with the boxes of the last inference; their "detection" says `stale=true`. No frame
- * is ever dropped.
+ * Inference runs in a thread of its own. Offline, each frame waits for its boxes. In a live pipeline a frame waits for
+ * at most half a frame's duration (which the element adds to the pipeline's latency) and then passes with the boxes
+ * found last, so a slow model never holds the video up. #GstDinoR1Detect:sync-mode chooses by hand. Frames between two
+ * inferences carry the last boxes as well, as do frames that come while an unbuffered sink reports that it is late.
+ * The "detection" of such a box says `stale=true`. No frame is ever dropped.
  *
  * ## Example launch lines
  * |[
@@ -27,11 +29,18 @@
 #include "gstdinor1detect.h"
 
 #include "gstdinor1boxprompt.h"
-#include "gstdinor1engine.h"
 #include "gstdinor1error.h"
 #include "gstdinor1frame.h"
 #include "gstdinor1object.h"
 #include "gstdinor1settings.h"
+#include "gstdinor1worker.h"
+
+/* How long a live frame waits for its boxes when its caps do not say how long it lasts, and at most. */
+#define DEFAULT_PATIENCE (20 * GST_MSECOND)
+#define MAX_PATIENCE     (100 * GST_MSECOND)
+
+/* A sink that is late for other reasons than inference must not blind the detector for longer. */
+#define MAX_BLIND GST_SECOND
 
 GST_DEBUG_CATEGORY_STATIC(gst_dinor1_detect_debug);
 #define GST_CAT_DEFAULT gst_dinor1_detect_debug
@@ -45,14 +54,19 @@ struct _GstDinoR1Detect {
     gboolean prompts_changed; /* settings.prompts is newer than what the engine uses */
     GQueue boxes;             /* of GstDinoR1BoxPrompt, for the next frame */
     GstClockTime late_until;  /* running time; frames up to it would reach the sink late */
-    GstClockTime latency;     /* how long an inference holds a frame */
+    GstClockTime patience;    /* how long a live frame waits for its boxes */
+    gboolean live;            /* upstream is */
 
     /* The streaming thread; start() and stop() when it does not run. */
-    GstDinoR1Engine *engine;
+    GstDinoR1Worker *worker;
     GstVideoInfo info;
-    guint frames_since_inference;
-    gboolean timed; /* the next inference runs on an existing plan, so its time is typical */
+    GArray *objects;   /* of GstDinoR1Object: what was found last */
+    gboolean fresh;    /* … in the frame at hand */
+    gboolean outdated; /* the job at hand is about a picture of before a seek or a change of caps */
+    gboolean has_prompts;
     gboolean warned_no_prompts;
+    guint frames_since_inference; /* G_MAXUINT = infer as soon as possible */
+    GstClockTime last_inference;  /* running time of its frame */
 };
 
 G_DEFINE_TYPE_WITH_CODE(GstDinoR1Detect, gst_dinor1_detect, GST_TYPE_BASE_TRANSFORM,
@@ -64,20 +78,14 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)));
 
-/* Infer on the next frame that is not late, whatever the interval. */
-static void
-make_inference_due(GstDinoR1Detect *self)
-{
-    self->frames_since_inference = G_MAXUINT;
-}
-
 /* The stream jumped or changed: boxes found before belong to other pictures. */
 static void
 forget_frames(GstDinoR1Detect *self)
 {
-    if (self->engine)
-        g_array_set_size(gst_dinor1_engine_get_objects(self->engine), 0);
-    make_inference_due(self);
+    g_array_set_size(self->objects, 0);
+    self->outdated = self->worker && gst_dinor1_worker_is_busy(self->worker);
+    self->frames_since_inference = G_MAXUINT;
+    self->last_inference = GST_CLOCK_TIME_NONE;
     GST_OBJECT_LOCK(self);
     self->late_until = GST_CLOCK_TIME_NONE;
     GST_OBJECT_UNLOCK(self);
@@ -126,6 +134,7 @@ load(GstDinoR1Detect *self, GError **error)
 {
     g_auto(GstDinoR1Settings) settings = {0};
     DinoR1DetectorOptions options;
+    GstDinoR1Engine *engine;
 
     GST_OBJECT_LOCK(self);
     settings = gst_dinor1_settings_copy(&self->settings);
@@ -141,8 +150,12 @@ load(GstDinoR1Detect *self, GError **error)
     if (!add_property_box(self, settings.prompt_box, error))
         return FALSE;
     options = gst_dinor1_settings_to_options(&settings);
-    self->engine = gst_dinor1_engine_new(settings.model, settings.prompts, &options, error);
-    return self->engine != NULL;
+    if (!(engine = gst_dinor1_engine_new(settings.model, settings.prompts, &options, error)))
+        return FALSE;
+    GST_INFO_OBJECT(self, "runs on %s", gst_dinor1_engine_get_device(engine));
+    self->has_prompts = gst_dinor1_engine_has_prompts(engine);
+    self->worker = gst_dinor1_worker_new(engine);
+    return TRUE;
 }
 
 static gboolean
@@ -154,7 +167,7 @@ gst_dinor1_detect_stop(GstBaseTransform *trans)
     self->started = FALSE;
     GST_OBJECT_UNLOCK(self);
     clear_boxes(self);
-    g_clear_pointer(&self->engine, gst_dinor1_engine_free);
+    g_clear_pointer(&self->worker, gst_dinor1_worker_free);
     return TRUE;
 }
 
@@ -165,149 +178,189 @@ gst_dinor1_detect_start(GstBaseTransform *trans)
     g_autoptr(GError) error = NULL;
 
     forget_frames(self);
-    self->timed = FALSE;
     self->warned_no_prompts = FALSE;
-    self->latency = 0;
     gst_video_info_init(&self->info);
     if (!load(self, &error)) {
         gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, error);
         gst_dinor1_detect_stop(trans);
         return FALSE;
     }
-    GST_INFO_OBJECT(self, "runs on %s", gst_dinor1_engine_get_device(self->engine));
     return TRUE;
+}
+
+static GstClockTime
+patience_for(const GstVideoInfo *info)
+{
+    gint fps_n = GST_VIDEO_INFO_FPS_N(info), fps_d = GST_VIDEO_INFO_FPS_D(info);
+
+    if (fps_n < 1)
+        return DEFAULT_PATIENCE;
+    return MIN(gst_util_uint64_scale_int(GST_SECOND / 2, fps_d, fps_n), MAX_PATIENCE);
 }
 
 static gboolean
 gst_dinor1_detect_set_caps(GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
     GstDinoR1Detect *self = GST_DINOR1_DETECT(trans);
+    GstClockTime patience;
+    gboolean changed;
 
     if (!gst_video_info_from_caps(&self->info, incaps)) {
         GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("These video caps cannot be used: %" GST_PTR_FORMAT, incaps), (NULL));
         return FALSE;
     }
     forget_frames(self);
-    self->timed = FALSE;
+    patience = patience_for(&self->info);
+    GST_OBJECT_LOCK(self);
+    changed = self->live && self->patience != patience;
+    self->patience = patience;
+    GST_OBJECT_UNLOCK(self);
+    if (changed)
+        gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
     return TRUE;
 }
 
-/* Takes over what the application changed since the last frame. A change that fails is a warning: the video and the
- * prompts in force go on. */
-static void
-apply_settings(GstDinoR1Detect *self, GQueue *boxes, guint *interval)
-{
-    g_autoptr(GError) error = NULL;
-    g_autofree gchar *prompts = NULL;
-    gboolean prompts_changed;
-    gfloat threshold;
-    guint max_detections;
-
-    GST_OBJECT_LOCK(self);
-    threshold = self->settings.threshold;
-    max_detections = self->settings.max_detections;
-    *interval = self->settings.inference_interval;
-    if ((prompts_changed = self->prompts_changed))
-        prompts = g_strdup(self->settings.prompts);
-    self->prompts_changed = FALSE;
-    *boxes = self->boxes;
-    g_queue_init(&self->boxes);
-    GST_OBJECT_UNLOCK(self);
-
-    gst_dinor1_engine_set_limits(self->engine, threshold, max_detections);
-    if (!prompts_changed)
-        return;
-    if (!gst_dinor1_engine_load_prompts(self->engine, prompts, &error)) {
-        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_WARNING, error);
-        return;
-    }
-    self->timed = FALSE;
-    make_inference_due(self);
-}
-
-static void
-embed_boxes(GstDinoR1Detect *self, GQueue *boxes, const DinoR1Image *image)
-{
-    GstDinoR1BoxPrompt *next;
-
-    while ((next = g_queue_pop_head(boxes))) {
-        g_autoptr(GstDinoR1BoxPrompt) prompt = next;
-        g_autoptr(GError) error = NULL;
-
-        if (!prompt->label) {
-            GST_OBJECT_LOCK(self);
-            prompt->label = g_strdup(self->settings.prompt_label);
-            GST_OBJECT_UNLOCK(self);
-        }
-        if (!gst_dinor1_engine_add_prompt(self->engine, prompt->label, image, &prompt->box, &error)) {
-            gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_WARNING, error);
-            continue;
-        }
-        GST_INFO_OBJECT(self, "added a prompt for \"%s\"", prompt->label);
-        self->timed = FALSE;
-        make_inference_due(self);
-    }
-}
-
+/* Under the object lock. */
 static gboolean
-is_late(GstDinoR1Detect *self, GstBuffer *buffer)
+is_realtime(GstDinoR1Detect *self)
+{
+    GstDinoR1SyncMode mode = self->settings.sync_mode;
+
+    return mode == GST_DINOR1_SYNC_LIVE || (mode == GST_DINOR1_SYNC_AUTO && self->live);
+}
+
+static GstClockTime
+running_time(GstDinoR1Detect *self, GstBuffer *buffer)
 {
     const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
-    GstClockTime late_until, running_time;
 
-    GST_OBJECT_LOCK(self);
-    late_until = self->late_until;
-    GST_OBJECT_UNLOCK(self);
-    if (!GST_CLOCK_TIME_IS_VALID(late_until) || segment->format != GST_FORMAT_TIME)
-        return FALSE;
-    running_time = gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
-    return GST_CLOCK_TIME_IS_VALID(running_time) && running_time <= late_until;
+    if (segment->format != GST_FORMAT_TIME)
+        return GST_CLOCK_TIME_NONE;
+    return gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
 }
 
+/* Where frames wait for inference, leaving it out lets a late sink catch up. Real-time frames do not wait for it.
+ * Under the object lock. */
 static gboolean
-inference_is_due(GstDinoR1Detect *self, GstBuffer *buffer, guint interval)
+is_late(GstDinoR1Detect *self, GstClockTime now)
 {
-    if (!gst_dinor1_engine_has_prompts(self->engine) || self->frames_since_inference < interval)
+    if (self->settings.sync_mode != GST_DINOR1_SYNC_AUTO || self->live)
         return FALSE;
-    if (is_late(self, buffer)) {
-        GST_DEBUG_OBJECT(self, "sink is late: %" GST_PTR_FORMAT " passes without inference", buffer);
+    return GST_CLOCK_TIME_IS_VALID(now) && GST_CLOCK_TIME_IS_VALID(self->late_until) && now <= self->late_until &&
+           GST_CLOCK_TIME_IS_VALID(self->last_inference) && now < self->last_inference + MAX_BLIND;
+}
+
+/* Moves what the application changed since the last frame into @job. Under the object lock. */
+static void
+take_changes(GstDinoR1Detect *self, GstDinoR1Job *job)
+{
+    job->threshold = self->settings.threshold;
+    job->max_detections = self->settings.max_detections;
+    job->load_prompts = self->prompts_changed;
+    job->prompts = g_strdup(self->settings.prompts);
+    job->boxes = self->boxes;
+    g_queue_init(&self->boxes);
+    self->prompts_changed = FALSE;
+    for (GList *link = job->boxes.head; link; link = link->next) {
+        GstDinoR1BoxPrompt *prompt = link->data;
+
+        if (!prompt->label)
+            prompt->label = g_strdup(self->settings.prompt_label);
+    }
+}
+
+/* What is to be done with this frame; NULL = nothing. */
+static GstDinoR1Job *
+next_job(GstDinoR1Detect *self, GstBuffer *buffer)
+{
+    GstClockTime now = running_time(self, buffer);
+    GstDinoR1Job *job = NULL;
+    gboolean changed, due, late;
+
+    GST_OBJECT_LOCK(self);
+    changed = self->prompts_changed || !g_queue_is_empty(&self->boxes);
+    due = self->has_prompts && self->frames_since_inference >= self->settings.inference_interval;
+    late = is_late(self, now);
+    if (changed || (due && !late)) {
+        job = gst_dinor1_job_new(&self->info);
+        job->infer = !late;
+        take_changes(self, job);
+    }
+    GST_OBJECT_UNLOCK(self);
+    if (!job)
+        return NULL;
+    self->frames_since_inference = late ? G_MAXUINT : 0;
+    self->last_inference = late ? self->last_inference : now;
+    return job;
+}
+
+/* Takes over what the job found. @fresh: in the frame at hand. FALSE if the stream cannot go on. */
+static gboolean
+finish_job(GstDinoR1Detect *self, GstDinoR1Job *job, gboolean fresh)
+{
+    for (guint i = 0; i < job->warnings->len; i++)
+        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_WARNING, g_ptr_array_index(job->warnings, i));
+    if (job->error) {
+        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, job->error);
         return FALSE;
     }
+    self->has_prompts = job->has_prompts;
+    if (!self->outdated && (job->inferred || !job->has_prompts)) {
+        GArray *objects = g_steal_pointer(&job->objects);
+
+        job->objects = self->objects;
+        self->objects = objects;
+        self->fresh = fresh;
+    }
+    self->outdated = FALSE;
     return TRUE;
 }
 
-/* Raised in steps of a quarter, so that the pipeline is not asked to redistribute its latency for every millisecond. */
-static void
-raise_latency(GstDinoR1Detect *self, GstClockTime took)
+/* A frame in real time is copied for the worker: a frame that passes on while it is being read could not be drawn on,
+ * and a camera would miss its buffer. */
+static gboolean
+start_job(GstDinoR1Detect *self, GstBuffer *buffer, GstDinoR1Job *job, gint64 *until)
 {
-    gboolean raised;
+    gboolean realtime;
+    GstClockTime patience;
 
     GST_OBJECT_LOCK(self);
-    if ((raised = took > self->latency + self->latency / 4))
-        self->latency = took;
+    realtime = is_realtime(self);
+    patience = self->patience;
     GST_OBJECT_UNLOCK(self);
-    if (raised)
-        gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+    *until = realtime ? g_get_monotonic_time() + (gint64)(patience / GST_USECOND) : -1;
+    job->buffer = realtime ? gst_buffer_copy_deep(buffer) : gst_buffer_ref(buffer);
+    if (!job->buffer) {
+        GST_ELEMENT_ERROR(self, RESOURCE, READ, ("A frame of the video cannot be copied"), (NULL));
+        gst_dinor1_job_free(job);
+        return FALSE;
+    }
+    gst_dinor1_worker_start(self->worker, job);
+    return TRUE;
 }
 
 static gboolean
-infer(GstDinoR1Detect *self, const DinoR1Image *image, GError **error)
+process(GstDinoR1Detect *self, GstBuffer *buffer)
 {
-    GstClockTime begin = gst_util_get_timestamp();
+    g_autoptr(GstDinoR1Job) before = gst_dinor1_worker_collect(self->worker, 0);
+    g_autoptr(GstDinoR1Job) done = NULL;
+    GstDinoR1Job *job;
+    gint64 until;
 
-    if (!gst_dinor1_engine_detect(self->engine, image, error))
+    if (before && !finish_job(self, before, FALSE))
         return FALSE;
-    self->frames_since_inference = 0;
-    if (self->timed)
-        raise_latency(self, gst_util_get_timestamp() - begin);
-    self->timed = TRUE;
-    return TRUE;
+    if (gst_dinor1_worker_is_busy(self->worker) || !(job = next_job(self, buffer)))
+        return TRUE;
+    if (!start_job(self, buffer, job, &until))
+        return FALSE;
+    done = gst_dinor1_worker_collect(self->worker, until);
+    return !done || finish_job(self, done, TRUE);
 }
 
 static void
 warn_without_prompts(GstDinoR1Detect *self)
 {
-    if (self->warned_no_prompts || gst_dinor1_engine_has_prompts(self->engine))
+    if (self->warned_no_prompts || self->has_prompts)
         return;
     self->warned_no_prompts = TRUE;
     GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
@@ -316,39 +369,13 @@ warn_without_prompts(GstDinoR1Detect *self)
         (NULL));
 }
 
-/* New prompts of this frame, then the search. Maps the frame only if there is something to do. */
-static gboolean
-process(GstDinoR1Detect *self, GstBuffer *buffer, GQueue *boxes, guint interval, GError **error)
-{
-    GstVideoFrame frame;
-    DinoR1Image image;
-    gboolean ok;
-
-    if (g_queue_is_empty(boxes) && !inference_is_due(self, buffer, interval))
-        return TRUE;
-    if (!gst_video_frame_map(&frame, &self->info, buffer, GST_MAP_READ)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "a %s frame of %d×%d pixels cannot be read",
-            GST_VIDEO_INFO_NAME(&self->info), GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info));
-        return FALSE;
-    }
-    if ((ok = gst_dinor1_frame_to_image(&frame, &image, error))) {
-        embed_boxes(self, boxes, &image);
-        if (inference_is_due(self, buffer, interval))
-            ok = infer(self, &image, error);
-    }
-    gst_video_frame_unmap(&frame);
-    return ok;
-}
-
 static void
 attach_objects(GstDinoR1Detect *self, GstBuffer *buffer)
 {
-    GArray *objects = gst_dinor1_engine_get_objects(self->engine);
+    for (guint i = 0; i < self->objects->len; i++) {
+        GstDinoR1Object *object = &g_array_index(self->objects, GstDinoR1Object, i);
 
-    for (guint i = 0; i < objects->len; i++) {
-        GstDinoR1Object *object = &g_array_index(objects, GstDinoR1Object, i);
-
-        object->stale = self->frames_since_inference > 0;
+        object->stale = !self->fresh;
         gst_dinor1_object_attach(object, buffer, GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info));
     }
 }
@@ -357,23 +384,37 @@ static GstFlowReturn
 gst_dinor1_detect_transform_ip(GstBaseTransform *trans, GstBuffer *buffer)
 {
     GstDinoR1Detect *self = GST_DINOR1_DETECT(trans);
-    g_autoptr(GError) error = NULL;
-    GQueue boxes;
-    guint interval;
-    gboolean ok;
 
+    self->fresh = FALSE;
     if (self->frames_since_inference < G_MAXUINT)
         self->frames_since_inference++;
-    apply_settings(self, &boxes, &interval);
-    ok = process(self, buffer, &boxes, interval, &error);
-    g_queue_clear_full(&boxes, (GDestroyNotify)gst_dinor1_box_prompt_free);
-    if (!ok) {
-        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, error);
+    if (!process(self, buffer))
         return GST_FLOW_ERROR;
-    }
     warn_without_prompts(self);
     attach_objects(self, buffer);
     return GST_FLOW_OK;
+}
+
+static gboolean
+upstream_is_live(GstDinoR1Detect *self)
+{
+    g_autoptr(GstQuery) query = gst_query_new_latency();
+    gboolean live = FALSE;
+
+    if (gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query))
+        gst_query_parse_latency(query, &live, NULL, NULL);
+    return live;
+}
+
+static void
+begin_segment(GstDinoR1Detect *self)
+{
+    gboolean live = upstream_is_live(self);
+
+    forget_frames(self);
+    GST_OBJECT_LOCK(self);
+    self->live = live;
+    GST_OBJECT_UNLOCK(self);
 }
 
 static gboolean
@@ -381,8 +422,10 @@ gst_dinor1_detect_sink_event(GstBaseTransform *trans, GstEvent *event)
 {
     switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_FLUSH_STOP:
-    case GST_EVENT_SEGMENT:
         forget_frames(GST_DINOR1_DETECT(trans));
+        break;
+    case GST_EVENT_SEGMENT:
+        begin_segment(GST_DINOR1_DETECT(trans));
         break;
     default:
         break;
@@ -414,8 +457,8 @@ gst_dinor1_detect_src_event(GstBaseTransform *trans, GstEvent *event)
     return GST_BASE_TRANSFORM_CLASS(gst_dinor1_detect_parent_class)->src_event(trans, event);
 }
 
-/* Inference runs in the streaming thread: a frame leaves as late as its inference took. No frame is queued, so the
- * maximum stays what upstream can hold. */
+/* A real-time frame may leave as late as its patience. No frame is queued, so the maximum stays what upstream can hold.
+ * With sync-mode=every-frame a frame takes as long as its inference, which nobody knows beforehand. */
 static void
 add_latency(GstDinoR1Detect *self, GstQuery *query)
 {
@@ -424,10 +467,10 @@ add_latency(GstDinoR1Detect *self, GstQuery *query)
 
     gst_query_parse_latency(query, &live, &min, &max);
     GST_OBJECT_LOCK(self);
-    min += self->latency;
+    if (live && self->settings.sync_mode != GST_DINOR1_SYNC_EVERY_FRAME)
+        min += self->patience;
     GST_OBJECT_UNLOCK(self);
-    if (live)
-        gst_query_set_latency(query, live, min, max);
+    gst_query_set_latency(query, live, min, max);
 }
 
 static gboolean
@@ -480,6 +523,7 @@ gst_dinor1_detect_finalize(GObject *object)
     GstDinoR1Detect *self = GST_DINOR1_DETECT(object);
 
     clear_boxes(self);
+    g_array_unref(self->objects);
     gst_dinor1_settings_clear(&self->settings);
     G_OBJECT_CLASS(gst_dinor1_detect_parent_class)->finalize(object);
 }
@@ -534,5 +578,7 @@ gst_dinor1_detect_init(GstDinoR1Detect *self)
 {
     g_queue_init(&self->boxes);
     gst_dinor1_settings_init(&self->settings);
+    self->objects = g_array_new(FALSE, FALSE, sizeof(GstDinoR1Object));
+    self->patience = DEFAULT_PATIENCE;
     self->late_until = GST_CLOCK_TIME_NONE;
 }

@@ -9,7 +9,6 @@ struct _GstDinoR1Engine {
     DinoR1Model *model;
     DinoR1Detector *detector;
     DinoR1PromptBank *bank; /* what the detector was given */
-    GArray *objects;        /* of GstDinoR1Object */
 };
 
 void
@@ -18,7 +17,6 @@ gst_dinor1_engine_free(GstDinoR1Engine *engine)
     g_clear_pointer(&engine->detector, dinor1_detector_free);
     g_clear_pointer(&engine->bank, dinor1_prompt_bank_unref);
     g_clear_pointer(&engine->model, dinor1_model_unref);
-    g_array_unref(engine->objects);
     g_free(engine);
 }
 
@@ -27,7 +25,6 @@ gst_dinor1_engine_new(const gchar *model, const gchar *prompts, const DinoR1Dete
 {
     g_autoptr(GstDinoR1Engine) engine = g_new0(GstDinoR1Engine, 1);
 
-    engine->objects = g_array_new(FALSE, FALSE, sizeof(GstDinoR1Object));
     if (!(engine->model = dinor1_model_load(model, error)))
         return NULL;
     if (!(engine->detector = dinor1_detector_new(engine->model, options, error)))
@@ -66,8 +63,6 @@ use_bank(GstDinoR1Engine *engine, DinoR1PromptBank *bank, GError **error)
     }
     g_clear_pointer(&engine->bank, dinor1_prompt_bank_unref);
     engine->bank = bank;
-    if (!gst_dinor1_engine_has_prompts(engine))
-        g_array_set_size(engine->objects, 0);
     return TRUE;
 }
 
@@ -94,11 +89,11 @@ gst_dinor1_engine_add_prompt(
 }
 
 gboolean
-gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GError **error)
+gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GArray *objects, GError **error)
 {
     DinoR1DetectionList found;
 
-    g_array_set_size(engine->objects, 0);
+    g_array_set_size(objects, 0);
     if (!dinor1_detector_detect(engine->detector, image, &found, error))
         return FALSE;
     for (guint i = 0; i < found.n_items; i++) {
@@ -110,13 +105,7 @@ gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GErr
             .box = item->box,
         };
 
-        g_array_append_val(engine->objects, object);
+        g_array_append_val(objects, object);
     }
     return TRUE;
-}
-
-GArray *
-gst_dinor1_engine_get_objects(GstDinoR1Engine *engine)
-{
-    return engine->objects;
 }

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* A loaded model with its prompts and what it found last. For one thread at a time. */
+/* A loaded model with its prompts. For one thread at a time. */
 typedef struct _GstDinoR1Engine GstDinoR1Engine;
 
 /* @prompts: (nullable): the bank's file, NULL = no prompts yet. */
@@ -27,11 +27,13 @@ gboolean gst_dinor1_engine_load_prompts(GstDinoR1Engine *engine, const gchar *pa
 gboolean gst_dinor1_engine_add_prompt(
     GstDinoR1Engine *engine, const gchar *label, const DinoR1Image *image, const DinoR1Box *box, GError **error);
 
-/* Looks for the prompts in @image. On failure nothing is found. */
-gboolean gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GError **error);
-
-/* (transfer none): of GstDinoR1Object, by falling score: what the last detection found. */
-GArray *gst_dinor1_engine_get_objects(GstDinoR1Engine *engine);
+/**
+ * gst_dinor1_engine_detect:
+ * @objects: of GstDinoR1Object; emptied, then filled by falling score
+ *
+ * Looks for the prompts in @image.
+ */
+gboolean gst_dinor1_engine_detect(GstDinoR1Engine *engine, const DinoR1Image *image, GArray *objects, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GstDinoR1Engine, gst_dinor1_engine_free)
 

@@ -13,6 +13,25 @@
 #define DEFAULT_INFERENCE_INTERVAL 1
 #define DEFAULT_MAX_DETECTIONS     300
 
+GType
+gst_dinor1_sync_mode_get_type(void)
+{
+    static const GEnumValue values[] = {
+        {GST_DINOR1_SYNC_AUTO,
+            "As live if the source is live, as every-frame if not, except that a late sink "
+            "is given time to catch up",
+            "auto"},
+        {GST_DINOR1_SYNC_EVERY_FRAME, "Every frame waits for its boxes", "every-frame"},
+        {GST_DINOR1_SYNC_LIVE, "No frame waits for more than half its duration", "live"},
+        {0, NULL, NULL},
+    };
+    static gsize type = 0;
+
+    if (g_once_init_enter(&type))
+        g_once_init_leave(&type, g_enum_register_static("GstDinoR1SyncMode", values));
+    return type;
+}
+
 static void
 install_model(GObjectClass *klass)
 {
@@ -50,6 +69,9 @@ install_detection(GObjectClass *klass)
         g_param_spec_uint("inference-interval", "Inference interval",
             "Run the model on every Nth frame; the frames between carry its boxes, marked stale (1 = every frame)", 1,
             G_MAXUINT - 1, DEFAULT_INFERENCE_INTERVAL, PLAYING));
+    g_object_class_install_property(klass, GST_DINOR1_PROP_SYNC_MODE,
+        g_param_spec_enum("sync-mode", "Synchronisation", "Whether frames wait for their boxes",
+            gst_dinor1_sync_mode_get_type(), GST_DINOR1_SYNC_AUTO, PLAYING));
     g_object_class_install_property(klass, GST_DINOR1_PROP_NMS,
         g_param_spec_float("nms", "NMS",
             "Of two boxes of a class that overlap by more than this IoU only the better stays (0 = off: the model "
@@ -166,6 +188,9 @@ gst_dinor1_settings_set(GstDinoR1Settings *settings, guint id, const GValue *val
     case GST_DINOR1_PROP_INFERENCE_INTERVAL:
         settings->inference_interval = g_value_get_uint(value);
         return TRUE;
+    case GST_DINOR1_PROP_SYNC_MODE:
+        settings->sync_mode = (GstDinoR1SyncMode)g_value_get_enum(value);
+        return TRUE;
     case GST_DINOR1_PROP_MAX_DETECTIONS:
         settings->max_detections = g_value_get_uint(value);
         return TRUE;
@@ -201,6 +226,9 @@ gst_dinor1_settings_get(const GstDinoR1Settings *settings, guint id, GValue *val
         return TRUE;
     case GST_DINOR1_PROP_INFERENCE_INTERVAL:
         g_value_set_uint(value, settings->inference_interval);
+        return TRUE;
+    case GST_DINOR1_PROP_SYNC_MODE:
+        g_value_set_enum(value, (gint)settings->sync_mode);
         return TRUE;
     case GST_DINOR1_PROP_MAX_DETECTIONS:
         g_value_set_uint(value, settings->max_detections);

@@ -8,12 +8,21 @@
 
 G_BEGIN_DECLS
 
+typedef enum {
+    GST_DINOR1_SYNC_AUTO,
+    GST_DINOR1_SYNC_EVERY_FRAME,
+    GST_DINOR1_SYNC_LIVE,
+} GstDinoR1SyncMode;
+
+GType gst_dinor1_sync_mode_get_type(void);
+
 /* What the application set on a dinor1detect. Not locked here. */
 typedef struct {
     gchar *model, *prompts, *device, *prompt_box, *prompt_label; /* NULL = not set; "" becomes NULL */
     gfloat threshold, nms;
     guint inference_interval, max_detections, threads;
     gint shortest_edge, longest_edge;
+    GstDinoR1SyncMode sync_mode;
 } GstDinoR1Settings;
 
 enum {
@@ -22,6 +31,7 @@ enum {
     GST_DINOR1_PROP_THRESHOLD,
     GST_DINOR1_PROP_DEVICE,
     GST_DINOR1_PROP_INFERENCE_INTERVAL,
+    GST_DINOR1_PROP_SYNC_MODE,
     GST_DINOR1_PROP_MAX_DETECTIONS,
     GST_DINOR1_PROP_NMS,
     GST_DINOR1_PROP_THREADS,
