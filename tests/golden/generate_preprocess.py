@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes data/preprocess/: what PIL and GroundingDinoImageProcessor make of pictures that the test can make itself.
 
-Needs transformers 4.57.1, torch, numpy and pillow 12 or 11 (see requirements.txt).
+Needs what requirements.txt lists.
 """
 import base64
 import pathlib
@@ -60,7 +60,8 @@ def published():
 
 
 def rules():
-    sides = [1, 2, 7, 100, 333, 479, 480, 481, 576, 639, 640, 750, 768, 799, 800, 801, 1080, 1333, 1334, 1920, 3000, 8192]
+    sides = [1, 2, 7, 100, 333, 479, 480, 481, 576, 639, 640, 750, 768, 799, 800, 801, 1080, 1333, 1334, 1920, 3000,
+             8192]
     for i, width in enumerate(sides):
         for height in sides[i % 2::2]:
             for shortest, longest in [(800, 1333), (480, 640)] if (i + height) % 3 else [(320, 533)]:
