@@ -15,9 +15,9 @@
 enum { UNK, CLS, SEP, PAD, MASK, N_SPECIALS };
 static const gchar *const special_names[N_SPECIALS] = {"[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"};
 
-/* Character classes and mappings are those of GLib's Unicode version, as transformers' are those of Python's: where
- * the two differ, a character that only the newer one knows is dropped by the older (unassigned) and kept here, or the
- * other way round. */
+/* Character classes and mappings are those of GLib's Unicode version; transformers uses Python's. A character that only
+ * the newer of the two knows is unassigned, and so dropped, in the other (GLib 2.74 has Unicode 15, Python 3.11 has
+ * 14); all others agree. */
 struct _DinoR1WordPiece {
     DinoR1Vocabulary *vocabulary;
     gboolean lower_case;
