@@ -57,6 +57,6 @@ dinor1_build_encoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const Dino
         dinor1_graph_set_module(graph, "encoder image");
         *vision = deformable_layer(graph, config, tables, layer, *vision);
         dinor1_build_tap(graph, spec, *vision, "encoder.%d.vision", i);
-        dinor1_build_tap(graph, spec, tokens->tokens, "encoder.%d.tokens", i);
+        dinor1_build_tap(graph, spec, tokens->tokens, "encoder.%d.text", i);
     }
 }

@@ -33,15 +33,16 @@ dinor1_build_visual_prompts(DinoR1Graph *graph, const DinoR1GraphSpec *spec, con
 
     dinor1_graph_set_module(graph, "prompt encoder");
     position = dinor1_nn_prediction_head(graph, PREFIX ".position_mlp", dinor1_nn_sine4d(graph, boxes, d), d, d, 2);
+    dinor1_build_tap(graph, spec, position, "prompt.position");
     q = dinor1_nn_weight(graph, DINOR1_SHAPE(1, d), PREFIX ".visual_query_embedding.weight");
     q = dinor1_expand(graph, q, DINOR1_SHAPE(spec->batch, spec->n_tokens, d));
     h = dinor1_nn_deformable_attention(graph, PREFIX ".cross_attn", dinor1_add(graph, q, position), feat, tables->valid,
         dinor1_build_box_reference(graph, tables, boxes), &tables->geometry->levels, config->encoder_attention_heads,
         config->encoder_n_points);
     q = dinor1_nn_layer_norm(graph, PREFIX ".cross_attn_layer_norm", h, epsilon, q);
-    dinor1_build_tap(graph, spec, q, "prompt.cross_attn");
+    dinor1_build_tap(graph, spec, q, "prompt.cross");
     q = dinor1_nn_layer_norm(graph, PREFIX ".self_attn_layer_norm", attend_to_itself(graph, d, q), epsilon, q);
-    dinor1_build_tap(graph, spec, q, "prompt.self_attn");
+    dinor1_build_tap(graph, spec, q, "prompt.self");
     h = dinor1_nn_ffn(graph, PREFIX, "fc1", "fc2", q, q, config->encoder_ffn_dim, DINOR1_ACT_RELU);
     return dinor1_nn_layer_norm(graph, PREFIX ".final_layer_norm", h, epsilon, NULL);
 }

@@ -45,7 +45,7 @@ dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, co
     proposals = dinor1_gather(graph, proposals, indices);
     proposals = dinor1_unary(graph, DINOR1_UNARY_SIGMOID, dinor1_add(graph, delta, proposals));
     dinor1_build_tap(graph, spec, x, "enc_output");
-    dinor1_build_tap(graph, spec, objectness, "enc_objectness");
+    dinor1_build_tap(graph, spec, objectness, "enc_logits_max");
     dinor1_build_tap(graph, spec, indices, "topk");
     dinor1_build_tap(graph, spec, proposals, "init_reference");
     return proposals;

@@ -18,7 +18,7 @@ from dino_r1 import DinoR1Config, DinoR1ForObjectDetection
 
 VOCABULARY_SIZE = 1100
 WORDS = (
-    "a an the red yellow small large person man woman child dog cat horse car bus truck bicycle traffic light sign "
+    "an the red yellow small large person man woman child dog cat horse car bus truck bicycle traffic light sign "
     "tree house cup bottle chair table with and on in of left right blue hat stop ##s ##es ##ing ##ed ##er ##th"
 ).split()
 
