@@ -23,8 +23,8 @@ G_BEGIN_DECLS
      * act(x . w1^T + b1) . w2^T + b2 + residual, the F-wide middle never stored whole. params.linear */               \
     X(MLP, "mlp", 5, 6, 1)                                                                                             \
     /* a [..., M, K] or [..., K, M] if trans_a, b [..., K, N] or [..., N, K] if trans_b, bias [N]?,                    \
-     * residual [..., M, N]?: alpha * (a . b) + bias + residual. Leading dimensions broadcast; residual and bias have  \
-     * the output's full leading shape, bias also [N]. params.matmul */                                                \
+     * residual [..., M, N]?: alpha * (a . b) + bias + residual. Leading dimensions broadcast; the residual has the    \
+     * output's shape. params.matmul */                                                                                \
     X(MATMUL, "matmul", 2, 4, 1)                                                                                       \
     /* x: softmax along params.softmax.axis (negative: from the end). A row whose maximum is -inf becomes all 0. */    \
     X(SOFTMAX, "softmax", 1, 1, 1)                                                                                     \

@@ -132,24 +132,42 @@ add_attention(GPtrArray *cases, const gchar *what, gint64 nq, gint64 nk)
     opcheck_input(c, DINOR1_SHAPE(1, nk, 256), UNIT);
 }
 
+/* a . b or a . b^T */
 static void
-add_fusion_products(GPtrArray *cases)
+add_matmul(GPtrArray *cases, const gchar *what, DinoR1Shape a, DinoR1Shape b, gboolean trans_b, gint64 bias)
 {
-    OpCase *c = add_big(cases, DINOR1_OP_MATMUL, opcheck_sum_tolerance(256), "fusion scores");
-    c->params.matmul.trans_b = TRUE;
-    c->params.matmul.alpha = 1;
-    opcheck_input(c, DINOR1_SHAPE(1, POSITIONS, 256), UNIT);
-    opcheck_input(c, DINOR1_SHAPE(1, 4 * PROMPTS, 256), UNIT);
+    OpCase *c = add_big(cases, DINOR1_OP_MATMUL, opcheck_sum_tolerance(a.dims[2]), what);
 
-    c = add_big(cases, DINOR1_OP_MATMUL, opcheck_sum_tolerance(POSITIONS), "fusion, prompts' values");
-    c->params.matmul.trans_a = TRUE;
+    c->params.matmul.trans_b = trans_b;
     c->params.matmul.alpha = 1;
-    opcheck_input(c, DINOR1_SHAPE(1, POSITIONS, 4 * PROMPTS), UNIT);
-    opcheck_input(c, DINOR1_SHAPE(1, POSITIONS, 256), UNIT);
+    opcheck_input(c, a, UNIT);
+    opcheck_input(c, b, UNIT);
+    opcheck_optional(c, bias > 0, DINOR1_SHAPE(bias), UNIT);
+}
 
-    c = add_big(cases, DINOR1_OP_SOFTMAX, 5e-6, "fusion, over positions");
-    c->params.softmax.axis = 1;
-    opcheck_input(c, DINOR1_SHAPE(1, POSITIONS, 4 * PROMPTS), UNIT);
+static void
+add_softmax(GPtrArray *cases, const gchar *what, DinoR1Shape shape)
+{
+    OpCase *c = add_big(cases, DINOR1_OP_SOFTMAX, 5e-6, what);
+
+    c->params.softmax.axis = -1;
+    opcheck_input(c, shape, UNIT);
+}
+
+/* The fusion with four heads, its prompts projected into image space. */
+static void
+fusion_cases(GPtrArray *cases)
+{
+    const DinoR1Shape vision = DINOR1_SHAPE(1, POSITIONS, 256), keys = DINOR1_SHAPE(1, 4 * PROMPTS, 256);
+    const DinoR1Shape by_token = DINOR1_SHAPE(1, 4 * PROMPTS, POSITIONS);
+    const DinoR1Shape by_position = DINOR1_SHAPE(1, POSITIONS, 4 * PROMPTS);
+
+    add_matmul(cases, "fusion, scores by token", keys, vision, TRUE, 0);
+    add_matmul(cases, "fusion, scores by position", vision, keys, TRUE, 0);
+    add_softmax(cases, "fusion, by token", by_token);
+    add_softmax(cases, "fusion, by position", DINOR1_SHAPE(1, POSITIONS, 4, PROMPTS));
+    add_matmul(cases, "fusion, tokens' means", by_token, vision, FALSE, 0);
+    add_matmul(cases, "fusion, positions' deltas", by_position, keys, FALSE, 256);
 }
 
 static void
@@ -159,7 +177,7 @@ transformer_cases(GPtrArray *cases)
     add_linear(cases, "encoder weights", POSITIONS, 256, 128);
     add_mlp(cases, "encoder", POSITIONS, 256, 2048, DINOR1_ACT_RELU);
     add_deformable(cases, "encoder", POSITIONS, 2);
-    add_fusion_products(cases);
+    fusion_cases(cases);
 
     add_linear(cases, "decoder", QUERIES, 256, 256);
     add_mlp(cases, "decoder", QUERIES, 256, 2048, DINOR1_ACT_RELU);
@@ -202,6 +220,10 @@ memory_cases(GPtrArray *cases)
     c->params.binary.func = DINOR1_BINARY_MUL;
     opcheck_input(c, DINOR1_SHAPE(1, POSITIONS, 256), UNIT);
     opcheck_input(c, DINOR1_SHAPE(256), UNIT);
+
+    c = add_big(cases, DINOR1_OP_BINARY, 1.5e-7, "add a column");
+    opcheck_input(c, DINOR1_SHAPE(1, 4 * PROMPTS, POSITIONS), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(1, 4 * PROMPTS, 1), UNIT);
 
     c = add_big(cases, DINOR1_OP_UNARY, 5e-7, "gelu");
     c->params.unary.func = DINOR1_UNARY_GELU;

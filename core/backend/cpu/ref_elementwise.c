@@ -54,18 +54,26 @@ gelu(gdouble x)
     return x / 2 * (1 + erf(x / G_SQRT2));
 }
 
+/* The limits are single-precision numbers, as in PyTorch: near 1 their rounding shows in the result. */
 static gdouble
-unary(DinoR1UnaryFunc func, gdouble x, gdouble a, gdouble b)
+logit(gfloat x, gfloat epsilon)
+{
+    gdouble y = CLAMP(x, epsilon, 1 - epsilon);
+    return log(y / (1 - y));
+}
+
+static gdouble
+unary(DinoR1UnaryFunc func, gfloat x, gfloat a, gfloat b)
 {
     switch (func) {
     case DINOR1_UNARY_AFFINE:
-        return a * x + b;
+        return (gdouble)a * x + b;
     case DINOR1_UNARY_RELU:
         return x > 0 ? x : 0;
     case DINOR1_UNARY_GELU:
         return gelu(x);
     case DINOR1_UNARY_SIGMOID:
-        return 1 / (1 + exp(-x));
+        return 1 / (1 + exp(-(gdouble)x));
     case DINOR1_UNARY_TANH:
         return tanh(x);
     case DINOR1_UNARY_EXP:
@@ -73,8 +81,7 @@ unary(DinoR1UnaryFunc func, gdouble x, gdouble a, gdouble b)
     case DINOR1_UNARY_LOG:
         return log(x);
     case DINOR1_UNARY_LOGIT:
-        x = CLAMP(x, a, 1 - a);
-        return log(x / (1 - x));
+        return logit(x, a);
     case DINOR1_UNARY_CLAMP:
         return MIN(MAX(x, a), b);
     case DINOR1_N_UNARY:

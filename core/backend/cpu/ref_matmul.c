@@ -77,12 +77,11 @@ dinor1_ref_matmul(const DinoR1KernelArgs *args)
     gint64 k = dinor1_shape_dim(&args->inputs[0].shape, trans_a ? -2 : -1);
     DinoR1Shape lead = leading(shape);
     DinoR1Shape lead_a = leading(&args->inputs[0].shape), lead_b = leading(&args->inputs[1].shape);
-    gboolean bias_per_matrix = args->inputs[2].data && args->inputs[2].shape.ndim > 1;
 
     for (gint64 batch = 0; batch < dinor1_shape_size(&lead); batch++) {
         const gfloat *a = (const gfloat *)args->inputs[0].data + dinor1_ref_broadcast(&lead, batch, &lead_a) * m * k;
         const gfloat *b = (const gfloat *)args->inputs[1].data + dinor1_ref_broadcast(&lead, batch, &lead_b) * k * n;
-        const gfloat *bias = args->inputs[2].data;     /* [N] or [..., N]? */
+        const gfloat *bias = args->inputs[2].data;     /* [N]? */
         const gfloat *residual = args->inputs[3].data; /* [..., M, N]? */
         gfloat *out = (gfloat *)args->outputs[0].data + batch * m * n;
 
@@ -93,7 +92,7 @@ dinor1_ref_matmul(const DinoR1KernelArgs *args)
                     sum += (gdouble)a[trans_a ? l * m + i : i * k + l] * b[trans_b ? j * k + l : l * n + j];
                 sum *= args->params->matmul.alpha;
                 if (bias)
-                    sum += bias[(bias_per_matrix ? batch * n : 0) + j];
+                    sum += bias[j];
                 if (residual)
                     sum += residual[(batch * m + i) * n + j];
                 out[i * n + j] = (gfloat)sum;
