@@ -130,7 +130,7 @@ read_stages(const DinoR1ConfigReader *reader, DinoR1SwinConfig *swin)
         !dinor1_config_ints(reader, "num_heads", 1, MAX_HEADS, DINOR1_SWIN_MAX_STAGES, &n_heads, swin->heads))
         return FALSE;
     if (n_heads != swin->n_stages)
-        return dinor1_config_fail(reader, "num_heads", "depths has %d stages", swin->n_stages);
+        return dinor1_config_fail(reader, "num_heads", "needs %d entries, one for each of depths", swin->n_stages);
     for (gint i = 0; i < n_heads; i++) {
         gint width = swin->embed_dim << i;
 
