@@ -10,7 +10,9 @@
 #define DINOR1_FAST_KERNELS(X, W)                                                                                      \
     X(LINEAR, linear)                                                                                                  \
     W(MLP, mlp)                                                                                                        \
-    X(MATMUL, matmul)
+    X(MATMUL, matmul)                                                                                                  \
+    W(ATTENTION, attention)                                                                                            \
+    W(WINDOW_ATTENTION, window_attention)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \

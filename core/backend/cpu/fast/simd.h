@@ -17,12 +17,17 @@
 #include <emmintrin.h>
 #endif
 
+#define V_REPEAT4(x) (x), (x), (x), (x)
+#define V_REPEAT8(x) V_REPEAT4(x), V_REPEAT4(x)
 #if defined(__AVX512F__)
-#define VW 16
+#define VW          16
+#define V_REPEAT(x) V_REPEAT8(x), V_REPEAT8(x)
 #elif defined(__AVX2__)
-#define VW 8
+#define VW          8
+#define V_REPEAT(x) V_REPEAT8(x)
 #else
-#define VW 4
+#define VW          4
+#define V_REPEAT(x) V_REPEAT4(x)
 #endif
 
 typedef gfloat vf __attribute__((vector_size(4 * VW)));
@@ -38,13 +43,13 @@ typedef gint32 vi __attribute__((vector_size(4 * VW)));
 V_INLINE vf
 v_set(gfloat x)
 {
-    return (vf){0} + x;
+    return (vf){V_REPEAT(x)};
 }
 
 V_INLINE vi
 vi_set(gint32 x)
 {
-    return (vi){0} + x;
+    return (vi){V_REPEAT(x)};
 }
 
 V_INLINE vf
@@ -175,6 +180,21 @@ v_keep_n(vf v, vf other, gsize n)
 
 typedef gfloat v_quad __attribute__((vector_size(16)));
 
+/* Columns become rows. */
+V_INLINE void
+v_transpose4(v_quad rows[4])
+{
+    const v_quad low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+    const v_quad low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+    const v_quad high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+    const v_quad high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+
+    rows[0] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    rows[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    rows[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    rows[3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
 typedef union {
     vf v;
     v_quad quads[VW / 4];
@@ -193,10 +213,12 @@ v_sum(vf v)
 V_INLINE gfloat
 v_highest(vf v)
 {
-    gfloat highest = v[0];
-    for (gint i = 1; i < VW; i++)
-        highest = v[i] > highest ? v[i] : highest;
-    return highest;
+    const v_quads u = {v};
+    v_quad q = u.quads[0];
+    for (gint i = 1; i < VW / 4; i++)
+        for (gint lane = 0; lane < 4; lane++)
+            q[lane] = u.quads[i][lane] > q[lane] ? u.quads[i][lane] : q[lane];
+    return MAX(MAX(q[0], q[2]), MAX(q[1], q[3]));
 }
 
 /* The nearest whole number, ties to even, for |x| < 2^22. */
