@@ -43,12 +43,8 @@ set_weights(const DinoR1ResampleTable *table, gint output)
 
     for (gint i = window.start; i < window.start + window.n; i++)
         sum += triangle(&window, i);
-    for (gint k = 0; k < table->n_taps; k++) {
-        gint i = start + k;
-        gboolean inside = i >= window.start && i < window.start + window.n;
-
-        weights[k] = inside ? (gfloat)(triangle(&window, i) / sum) : 0;
-    }
+    for (gint k = 0; k < table->n_taps; k++)
+        weights[k] = (gfloat)(triangle(&window, start + k) / sum);
     table->starts[output] = start;
 }
 

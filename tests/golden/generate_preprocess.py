@@ -62,11 +62,13 @@ def published():
 def rules():
     sides = [1, 2, 7, 100, 333, 479, 480, 481, 576, 639, 640, 750, 768, 799, 800, 801, 1080, 1333, 1334, 1920, 3000,
              8192]
-    for i, width in enumerate(sides):
-        for height in sides[i % 2::2]:
-            for shortest, longest in [(800, 1333), (480, 640)] if (i + height) % 3 else [(320, 533)]:
-                out_height, out_width = get_size_with_aspect_ratio((height, width), shortest, longest)
-                yield width, height, shortest, longest, max(out_width, 1), max(out_height, 1)
+    cases = [(width, height, *limits) for i, width in enumerate(sides) for height in sides[i % 2::2]
+             for limits in ([(800, 1333), (480, 640)] if (i + height) % 3 else [(320, 533)])]
+    # Shortest sides of a half.
+    cases += [(500, 1000, 800, 1333), (1000, 500, 800, 1333), (1600, 800, 800, 1335), (400, 800, 320, 533)]
+    for width, height, shortest, longest in cases:
+        out_height, out_width = get_size_with_aspect_ratio((height, width), shortest, longest)
+        yield width, height, shortest, longest, max(out_width, 1), max(out_height, 1)
 
 
 def main():

@@ -17,7 +17,7 @@ OUT = pathlib.Path(__file__).parent / "data" / "tokenizer"
 
 PIECES = """a an the cat cats dog car person traffic light yellow red un aff able play play ing ed run ball foot remote control tv
 hello world cafe resume naive strasse istanbul über größe ÜBER Cat Dog The USA Zürich Ångström 12 34 2024 3d x y z
-##s ##ing ##ed ##er ##aff ##able ##fox ##ball ##foot ##light ##ly ##ness ##tion ##12 ##3 ##00 ##cat ##é ##ß ##ü ##ô ##SA
+##s ##ing ##ed ##er ##aff ##able ##fox ##ball ##foot ##light ##ly ##ness ##tion ##12 ##3 ##00 ##cat ##dog ##at ##é ##ß ##ü ##ô ##SA
 naïve café façade señor smörgåsbord résumé Москва москва привет ##ивет ##ква αθήνα ##ήνα οδοσ ΟΔΟΣ שלום ##לום مرحبا ##حبا
 한국 한국어 ##국 ##국어 ᄒ ##ᅡ ##ᆫ こんにちは ##ちは カ ##タカナ ガ か 中 国 日 本 語 学 𠀀 豈 ﾊ ㄅ ﬁ ##ﬁ ﬂ ½ ² ##² ™ © ® ° € £ ¥ µ Ω å Å é ñ ö
 😀 😂 👍 🏽 👩 ♥ → × ÷ ± ― – — … “ ” ‘ ’ « » ¿ ¡ § ¶ • ․ ‿ 、 。 「 」 ！ ？ ． ， ・ ՚ ؟ । ༺ ༻
@@ -49,6 +49,9 @@ TEXTS = [
     # CJK, kana, Hangul
     "中国", "中国cat", "cat中国dog", "日本語", "日本語を学ぶ", "こんにちは", "カタカナ", "ガ", "カ\u3099", "か\u3099", "ﾊﾟ", "한국어",
     "\u1112\u1161\u11ab\u1100\u116e\u11a8", "한국 사람", "𠀀", "𠀀𠀁", "\uf900", "豈豈", "\U0002f800", "㐀", "䶵", "鿿", "々", "〆",
+    # the ends of the ideographs' ranges, and what lies beside them
+    *(f"a{chr(c)}b" for c in (0x33ff, 0x3400, 0x4dbf, 0x4dc0, 0x4e00, 0x9fff, 0xa000, 0xf900, 0xfad9, 0xfb00, 0x20000,
+                              0x2a6df, 0x2a700, 0x2b738, 0x2b740, 0x2b81d, 0x2b820, 0x2cea1, 0x2f800, 0x2fa1d, 0x30000)),
     "〇", "「cat」", "中。国、日！", "ㄅㄆㄇ", "Ａ中Ｂ", "\u2ff0", "\u3000cat\u3000",
     # emoji and joiners
     "😀", "😀😂", "cat😀dog", "👍🏽", "👩\u200d👩\u200d👧", "♥", "♥\ufe0f", "❤\ufe0f cat", "🇩🇪", "1\ufe0f\u20e3", "→",

@@ -339,6 +339,32 @@ test_threads(void)
     }
 }
 
+/* One object for pictures that differ in a single field gives the bits of a fresh one. */
+static void
+test_reuse(void)
+{
+    g_autoptr(DinoR1Preprocess) reused = dinor1_preprocess_new();
+    g_autoptr(GRand) random = g_rand_new_with_seed(9);
+    g_autofree guint8 *bytes = random_bytes(random, 16 * 12 * 3);
+    DinoR1Image images[] = {
+        {DINOR1_PIXEL_NV12, 16, 12, {bytes, bytes + 192}, {16, 16}, DINOR1_MATRIX_BT601, FALSE},
+        {DINOR1_PIXEL_NV12, 16, 12, {bytes, bytes + 192}, {16, 16}, DINOR1_MATRIX_BT601, TRUE},
+        {DINOR1_PIXEL_NV12, 16, 12, {bytes, bytes + 192}, {16, 16}, DINOR1_MATRIX_BT709, TRUE},
+        {DINOR1_PIXEL_RGB, 16, 12, {bytes}, {48}, DINOR1_MATRIX_BT709, TRUE},
+        {DINOR1_PIXEL_RGB, 15, 12, {bytes}, {48}, DINOR1_MATRIX_BT709, TRUE},
+        {DINOR1_PIXEL_RGB, 15, 11, {bytes}, {48}, DINOR1_MATRIX_BT709, TRUE},
+        {DINOR1_PIXEL_NV12, 15, 11, {bytes, bytes + 192}, {16, 16}, DINOR1_MATRIX_BT709, TRUE},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(images); i++) {
+        g_autoptr(DinoR1Preprocess) fresh = dinor1_preprocess_new();
+        g_autofree gfloat *expected = run_levels(fresh, &images[i], 10, 9, NULL);
+        g_autofree gfloat *out = run_levels(reused, &images[i], 10, 9, NULL);
+
+        g_assert_cmpmem(out, 10 * 9 * 12, expected, 10 * 9 * 12);
+    }
+}
+
 static void
 test_refused(void)
 {
@@ -373,6 +399,7 @@ main(int argc, char **argv)
     g_test_add_func("/preprocess/packed", test_packed);
     g_test_add_func("/preprocess/ycbcr", test_ycbcr);
     g_test_add_func("/preprocess/threads", test_threads);
+    g_test_add_func("/preprocess/reuse", test_reuse);
     g_test_add_func("/preprocess/refused", test_refused);
     return g_test_run();
 }
