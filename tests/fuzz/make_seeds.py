@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# gst-dinor1 - visual-prompted detection for GStreamer
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes tests/fuzz/seeds/: good inputs of every fuzz target and each broken form once.
+
+make_seeds.py          writes them
+make_seeds.py --check  fails if what is there is not what would be written
+"""
+import json
+import os
+import struct
+import sys
+
+HASH = "0123456789abcdef" * 4
+
+
+def tensor(shape=(1,), begin=0, end=4, dtype="F32"):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+
+
+def safetensors(header, n_data=0, header_size=None):
+    """header: an object or the JSON text's bytes"""
+    text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
+    data = bytes(i % 64 for i in range(n_data))  # as f32: finite
+    return struct.pack("<Q", len(text) if header_size is None else header_size) + text + data
+
+
+def safetensors_seeds():
+    two = {"a": tensor(), "b": tensor((2, 1), 4, 12)}
+    one = b'{"%s":{"dtype":"F32","shape":[%s],"data_offsets":[%s]}}'
+    yield "good", safetensors({"__metadata__": {"format": "pt"}, **two}, 12)
+    yield "good-nothing", safetensors({})
+    yield "good-zero-elements", safetensors({"a": tensor((0, 3), 0, 0), "b": tensor((), 0, 4)}, 4)
+    yield "good-escapes", safetensors(one % (rb"\u00e4\ud83d\ude00\"\\", b"1", b"0,4") + b"  \n", 4)
+    for dtype, size in [("F16", 2), ("BF16", 2), ("F64", 8), ("I64", 8), ("I32", 4), ("I16", 2), ("I8", 1), ("U8", 1), ("BOOL", 1)]:
+        yield "good-" + dtype.lower(), safetensors({"a": tensor((3,), 0, 3 * size, dtype)}, 3 * size)
+    yield "empty", b""
+    yield "short", b"\0" * 7
+    yield "header-huge", safetensors({}, 0, 2**64 - 1)
+    yield "header-over-limit", safetensors({}, 0, 100_000_001)
+    yield "header-truncated", safetensors(two, 0, 1000)
+    yield "header-list", safetensors(b"[]")
+    yield "header-space", safetensors(b" {}")
+    yield "header-none", safetensors(b"")
+    yield "header-unfinished", safetensors(b'{"a":{')
+    yield "header-garbage", safetensors(b"{}x")
+    yield "header-deep", safetensors(b'{"a":{"dtype":' + b"[" * 3000)
+    yield "data-truncated", safetensors(two, 11)
+    yield "data-too-long", safetensors(two, 13)
+    yield "entry-number", safetensors({"a": 1})
+    yield "entry-list", safetensors({"a": [1]})
+    yield "dtype-unknown", safetensors({"a": tensor(dtype="F33")}, 4)
+    yield "dtype-number", safetensors({"a": tensor(dtype=4)}, 4)
+    for key in ("dtype", "shape", "data_offsets"):
+        yield "no-" + key, safetensors({"a": {k: v for k, v in tensor().items() if k != key}}, 4)
+    yield "key-unknown", safetensors({"a": {**tensor(), "strides": [1]}}, 4)
+    yield "key-twice", safetensors(b'{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 4)
+    for name, offsets in [("none", b""), ("one", b"4"), ("three", b"0,2,4"), ("strings", b'"0","4"'), ("reals", b"0.0,4.0"),
+                          ("negative", b"-4,0"), ("huge", b"0,18446744073709551620"), ("swapped", b"4,0"), ("outside", b"0,4000")]:
+        yield "offsets-" + name, safetensors(one % (b"a", b"1", offsets), 4)
+    for name, shape in [("mismatch", b"2"), ("negative", b"-1"), ("huge", b"9223372036854775807"), ("real", b"1.0"),
+                        ("overflow", b"4294967296,4294967296"), ("overflow-zero", b"0,4294967296,4294967296"),
+                        ("nine", b"1,1,1,1,1,1,1,1,1"), ("nested", b"[1]")]:
+        yield "shape-" + name, safetensors(one % (b"a", shape, b"0,4"), 4)
+    yield "name-twice", safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+                                    b'"\\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', 8)
+    for name, text in [("invalid-utf8", b"\xff"), ("nul", rb"\u0000"), ("surrogate", rb"\ud800"), ("escape", rb"\x"), ("newline", b"\n")]:
+        yield "name-" + name, safetensors(one % (text, b"1", b"0,4"), 4)
+    yield "overlap", safetensors({"a": tensor((2,), 0, 8), "b": tensor((2,), 4, 12)}, 12)
+    yield "same-place", safetensors({"a": tensor(), "b": tensor()}, 4)
+    yield "hole", safetensors({"a": tensor(), "b": tensor((1,), 8, 12)}, 12)
+    yield "hole-begin", safetensors({"a": tensor((1,), 4, 8)}, 8)
+    yield "metadata-list", safetensors({"__metadata__": []})
+    yield "metadata-number", safetensors({"__metadata__": {"a": 1}})
+    yield "metadata-twice", safetensors(b'{"__metadata__":{},"__metadata__":{}}')
+    yield "metadata-key-twice", safetensors(b'{"__metadata__":{"a":"1","a":"2"}}')
+
+
+def config(**members):
+    return json.dumps({"model_type": "dino-r1", **members}).encode()
+
+
+def config_seeds():
+    yield "good-defaults", b'{"model_type":"grounding-dino"}'
+    yield "good-mm", b'{"model_type":"mm-grounding-dino","text_config":null}'
+    yield "good-small", config(
+        d_model=64, num_queries=30, num_feature_levels=3, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=128,
+        decoder_ffn_dim=96, encoder_attention_heads=4, decoder_attention_heads=2, encoder_n_points=3, decoder_n_points=1,
+        activation_function="gelu", layer_norm_eps=1e-6, positional_embedding_temperature=20.5, logit_eps=1e-4,
+        trained=False, max_text_len=64, two_stage=True, embedding_init_target=True, position_embedding_type="sine",
+        query_dim=4, use_timm_backbone=False, backbone=None,
+        backbone_config={"model_type": "swin", "embed_dim": 24, "depths": [1, 2, 1], "num_heads": [1, 2, 4], "window_size": 5,
+                         "mlp_ratio": 2, "qkv_bias": False, "hidden_act": "relu", "out_indices": [1, -1],
+                         "out_features": ["stage1", "stage3"], "use_absolute_embeddings": False},
+        text_config={"model_type": "bert", "hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1,
+                     "intermediate_size": 48, "vocab_size": 100, "max_position_embeddings": 64, "type_vocab_size": 1,
+                     "position_embedding_type": "absolute"})
+    yield "good-two-heads", b'{"model_type":"grounding-dino","decoder_bbox_embed_share":true,"two_stage_bbox_embed_share":true}'
+    yield "empty", b""
+    yield "list", b"[]"
+    yield "no-type", b"{}"
+    yield "type-unknown", b'{"model_type":"detr"}'
+    yield "type-number", b'{"model_type":1}'
+    yield "trailing-comma", b'{"model_type":"dino-r1",}'
+    yield "nan", b'{"model_type":"dino-r1","d_model":NaN}'
+    yield "invalid-utf8", b'{"model_type":"\xff"}'
+    yield "nul", b'{"model_type":"dino-r1","a":"\\u0000"}'
+    yield "deep", b'{"a":' + b"[" * 3000
+    for name, value in [("string", "256"), ("real", 1.5), ("bool", True), ("null", None), ("list", [256]), ("object", {}),
+                        ("negative", -256), ("huge", 2**64 + 1), ("odd", 100)]:
+        yield "int-" + name, config(d_model=value)
+    for key, value in [("encoder_attention_heads", 9), ("encoder_ffn_dim", 2049), ("decoder_attention_heads", 7),
+                       ("num_queries", 0), ("num_feature_levels", 9), ("num_feature_levels", 2), ("encoder_layers", 65),
+                       ("activation_function", "silu"), ("layer_norm_eps", 0), ("two_stage", False), ("query_dim", 2),
+                       ("embedding_init_target", False), ("position_embedding_type", "learned"), ("use_timm_backbone", True),
+                       ("backbone", "resnet50"), ("backbone_config", []), ("text_config", "bert"), ("logit_eps", 0.5)]:
+        yield f"{key}-{value}".replace("[]", "list"), config(**{key: value})
+    for key, value in [("model_type", "resnet"), ("use_absolute_embeddings", True), ("num_channels", 1), ("embed_dim", 98),
+                       ("depths", []), ("depths", [1] * 9), ("depths", 4), ("depths", [2, 2, "6", 2]), ("num_heads", [3, 6]),
+                       ("window_size", 0), ("mlp_ratio", 1e-9), ("out_indices", [0]), ("out_indices", [3, 2]),
+                       ("out_indices", [-9]), ("out_features", ["stem"]), ("out_features", [1, None, []])]:
+        yield f"swin-{key}-{len(json.dumps(value))}", config(backbone_config={key: value})
+    for key, value in [("model_type", "roberta"), ("position_embedding_type", "relative_key"), ("vocab_size", 10**7),
+                       ("num_attention_heads", 7)]:
+        yield f"bert-{key}", config(text_config={key: value})
+
+
+def bank(classes, tensors=None, n_data=0, **metadata):
+    """classes: an object or JSON text; metadata: None leaves a key out"""
+    text = classes if isinstance(classes, str) else json.dumps(classes)
+    fields = {"format": "dinor1-prompt-bank/1", "model_hash": HASH, "embedding_size": "3", "classes": text, **metadata}
+    return safetensors({"__metadata__": {k: v for k, v in fields.items() if v is not None}, **(tensors or {})}, n_data)
+
+
+def bank_seeds():
+    exemplar = {"source": "clip.mp4", "frame": 31, "box": [410, 220.5, 64, 80]}
+    cup = {"label": "cup", "exemplars": [exemplar]}
+    car = {"label": "car", "phrase": "a yellow car"}
+    rows = {"class.0.exemplars": tensor((1, 3), 0, 12)}
+
+    def one(changes):
+        return bank([{"label": "x", "exemplars": [{**exemplar, **changes}]}], rows, 12)
+
+    yield "good-empty", bank([])
+    yield "good-visual", bank([cup], rows, 12)
+    yield "good-text", bank([car])
+    yield "good-mixed", bank(
+        [{"label": "cup", "exemplars": [exemplar, {"source": None, "frame": None, "box": [0, 0, 1, 1]}]}, car,
+         {"label": "d\u00e4g", "exemplars": [exemplar]}],
+        {"class.0.exemplars": tensor((2, 3), 0, 24), "class.2.exemplars": tensor((1, 3), 24, 36)}, 36)
+    yield "not-a-bank", safetensors({"__metadata__": {"format": "pt"}})
+    yield "no-metadata", safetensors({})
+    for key, value in [("format", None), ("format", "dinor1-prompt-bank/2"), ("model_hash", None), ("model_hash", "abc"),
+                       ("model_hash", HASH[::-1]), ("embedding_size", None), ("embedding_size", "0"),
+                       ("embedding_size", "4"), ("embedding_size", "99999999999"), ("classes", None)]:
+        yield f"{key}-{str(value)[-6:]}".replace("/", "-"), bank(**{"classes": [], key: value})
+    for name, classes in [("empty", ""), ("comma", "[,]"), ("object", "{}"), ("deep", "[" * 3000), ("number", "[1]"),
+                          ("no-label", [{"phrase": "x"}]), ("label-number", [{"label": 1, "phrase": "x"}]),
+                          ("label-empty", [{"label": "", "phrase": "x"}]), ("label-control", [{"label": "\n", "phrase": "x"}]),
+                          ("label-long", [{"label": "x" * 300, "phrase": "x"}]), ("neither", [{"label": "x"}]),
+                          ("both", [{"label": "x", "phrase": "y", "exemplars": []}]), ("twice", [car, car]),
+                          ("phrase-list", [{"label": "x", "phrase": []}]), ("exemplars-number", [{"label": "x", "exemplars": 1}]),
+                          ("exemplars-none", [{"label": "x", "exemplars": []}]), ("no-tensor", [cup])]:
+        yield "classes-" + name, bank(classes)
+    yield "tensor-f16", bank([cup], {"class.0.exemplars": tensor((1, 3), 0, 6, "F16")}, 6)
+    yield "tensor-flat", bank([cup], {"class.0.exemplars": tensor((3,), 0, 12)}, 12)
+    yield "tensor-rows", bank([cup], {"class.0.exemplars": tensor((2, 3), 0, 24)}, 24)
+    yield "tensor-unused", bank([], rows, 12)
+    yield "tensor-nan", bank([cup], rows) + struct.pack("<3f", 1, float("nan"), 2)
+    yield "label-twice", bank([cup, cup], {**rows, "class.1.exemplars": tensor((1, 3), 12, 24)}, 24)
+    for name, changes in [("box-none", {"box": None}), ("box-short", {"box": [1, 2, 3]}), ("box-text", {"box": [1, 2, 3, "4"]}),
+                          ("box-huge", {"box": [1, 2, 3, 1e300]}), ("frame-negative", {"frame": -1}), ("frame-real", {"frame": 1.5}),
+                          ("source-number", {"source": 1})]:
+        yield name, one(changes)
+
+
+TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds}
+
+
+def main():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "seeds")
+    wanted = {os.path.join(root, target, name): content for target, seeds in TARGETS.items() for name, content in seeds()}
+    found = {os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names}
+    if sys.argv[1:] == ["--check"]:
+        stale = found ^ set(wanted) | {p for p in found & set(wanted) if open(p, "rb").read() != wanted[p]}
+        for path in sorted(stale):
+            print("not what make_seeds.py makes:", os.path.relpath(path, root))
+        return 1 if stale else 0
+    for path in found - set(wanted):
+        os.remove(path)
+    for path, content in wanted.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+    print(len(wanted), "seeds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
