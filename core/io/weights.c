@@ -208,6 +208,8 @@ dinor1_weights_open(const gchar *directory, GError **error)
 void
 dinor1_weights_close(DinoR1Weights *weights)
 {
+    if (!weights)
+        return;
     for (guint i = 0; i < weights->entries->len; i++)
         g_aligned_free(g_array_index(weights->entries, Entry, i).widened);
     g_hash_table_unref(weights->by_name);

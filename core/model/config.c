@@ -516,6 +516,8 @@ dinor1_config_load(const gchar *directory, GError **error)
 void
 dinor1_config_free(DinoR1Config *config)
 {
+    if (!config)
+        return;
     g_free(config->type_name);
     g_free(config);
 }
