@@ -12,7 +12,8 @@
     W(MLP, mlp)                                                                                                        \
     X(MATMUL, matmul)                                                                                                  \
     W(ATTENTION, attention)                                                                                            \
-    W(WINDOW_ATTENTION, window_attention)
+    W(WINDOW_ATTENTION, window_attention)                                                                              \
+    W(DEFORMABLE_ATTENTION, deformable_attention)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \

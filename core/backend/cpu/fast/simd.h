@@ -180,6 +180,45 @@ v_keep_n(vf v, vf other, gsize n)
 
 typedef gfloat v_quad __attribute__((vector_size(16)));
 
+/* The even and the odd elements of a followed by b. */
+V_INLINE vf
+v_even(vf a, vf b)
+{
+#if VW == 16
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif VW == 8
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#else
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+}
+
+V_INLINE vf
+v_odd(vf a, vf b)
+{
+#if VW == 16
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif VW == 8
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+#endif
+}
+
+V_INLINE void
+vi_store(gint32 *p, vi v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+V_INLINE vi
+vi_load(const gint32 *p)
+{
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 /* Columns become rows. */
 V_INLINE void
 v_transpose4(v_quad rows[4])
