@@ -15,6 +15,12 @@ add_line(DinoR1Vocabulary *vocabulary, const gchar *name, gchar *line, gsize len
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: line %u is empty", name, id + 1);
         return FALSE;
     }
+    if (length > DINOR1_VOCABULARY_MAX_TOKEN) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT,
+            "%s: line %u has %" G_GSIZE_FORMAT " bytes, at most %d allowed", name, id + 1, length,
+            DINOR1_VOCABULARY_MAX_TOKEN);
+        return FALSE;
+    }
     if (memchr(line, '\r', length)) {
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT,
             "%s: line %u holds a carriage return; lines must end with a line feed alone", name, id + 1);

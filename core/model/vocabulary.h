@@ -15,9 +15,10 @@ typedef struct {
 } DinoR1Vocabulary;
 
 #define DINOR1_VOCABULARY_MAX_BYTES (64 << 20)
+#define DINOR1_VOCABULARY_MAX_TOKEN 512 /* bytes; WordPiece matches at most 100 characters */
 
-/* Returns: NULL with IO or FORMAT: empty, too large, not UTF-8, an empty line, a carriage return, a duplicate token;
- * file and line are named. */
+/* Returns: NULL with IO or FORMAT: empty, too large, not UTF-8, an empty or overlong line, a carriage return, a
+ * duplicate token; file and line are named. */
 DinoR1Vocabulary *dinor1_vocabulary_load(const gchar *path, GError **error);
 /* The same from memory; @name is used in errors. (tests, fuzzing) */
 DinoR1Vocabulary *dinor1_vocabulary_parse(const gchar *name, const gchar *text, gsize length, GError **error);

@@ -24,24 +24,37 @@ struct _DinoR1WordPiece {
     gint specials[N_SPECIALS]; /* ids; [MASK] may be -1 and is an ordinary text then */
 };
 
-DinoR1WordPiece *
-dinor1_wordpiece_load(const gchar *path, gboolean lower_case, GError **error)
+/* @vocabulary: (transfer full) (nullable): NULL passes the error on */
+static DinoR1WordPiece *
+wordpiece_new(const gchar *name, DinoR1Vocabulary *vocabulary, gboolean lower_case, GError **error)
 {
+    if (!vocabulary)
+        return NULL;
     g_autoptr(DinoR1WordPiece) tokenizer = g_new0(DinoR1WordPiece, 1);
 
+    tokenizer->vocabulary = vocabulary;
     tokenizer->lower_case = lower_case;
-    tokenizer->vocabulary = dinor1_vocabulary_load(path, error);
-    if (!tokenizer->vocabulary)
-        return NULL;
     for (guint i = 0; i < N_SPECIALS; i++) {
-        tokenizer->specials[i] = dinor1_vocabulary_find(tokenizer->vocabulary, special_names[i]);
+        tokenizer->specials[i] = dinor1_vocabulary_find(vocabulary, special_names[i]);
         if (tokenizer->specials[i] < 0 && i != MASK) {
             g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: the token %s is missing from its %u tokens",
-                path, special_names[i], dinor1_vocabulary_get_n_tokens(tokenizer->vocabulary));
+                name, special_names[i], dinor1_vocabulary_get_n_tokens(vocabulary));
             return NULL;
         }
     }
     return g_steal_pointer(&tokenizer);
+}
+
+DinoR1WordPiece *
+dinor1_wordpiece_load(const gchar *path, gboolean lower_case, GError **error)
+{
+    return wordpiece_new(path, dinor1_vocabulary_load(path, error), lower_case, error);
+}
+
+DinoR1WordPiece *
+dinor1_wordpiece_parse(const gchar *name, const gchar *vocabulary, gsize length, gboolean lower_case, GError **error)
+{
+    return wordpiece_new(name, dinor1_vocabulary_parse(name, vocabulary, length, error), lower_case, error);
 }
 
 void

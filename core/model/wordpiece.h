@@ -14,6 +14,9 @@ typedef struct _DinoR1WordPiece DinoR1WordPiece;
 /* @path: vocab.txt, one token a line. Needs [UNK], [CLS], [SEP] and [PAD].
  * Returns: NULL with IO or FORMAT. */
 DinoR1WordPiece *dinor1_wordpiece_load(const gchar *path, gboolean lower_case, GError **error);
+/* The same from the text of a vocab.txt; @name is used in errors. (tests, fuzzing) */
+DinoR1WordPiece *dinor1_wordpiece_parse(
+    const gchar *name, const gchar *vocabulary, gsize length, gboolean lower_case, GError **error);
 void dinor1_wordpiece_free(DinoR1WordPiece *tokenizer);
 
 /* [CLS] tokens of @text [SEP], as BertTokenizer(text)["input_ids"]. @text must be valid UTF-8 (ARGUMENT otherwise).

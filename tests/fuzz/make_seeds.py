@@ -174,7 +174,29 @@ def bank_seeds():
         yield name, one(changes)
 
 
-TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds}
+def vocabulary(*tokens, text="", end="\n"):
+    """After the vocabulary a NUL and the text to encode."""
+    return ("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *tokens]) + end + "\0" + text).encode()
+
+
+def vocabulary_seeds():
+    yield "good", vocabulary("[MASK]", "cat", "##s", "\u4e2d", ".", "e", text="Cats. caf\u00e9 \u4e2d\u56fd [MASK]e")
+    yield "good-no-text", vocabulary("a", end="")
+    yield "good-hashes", vocabulary("#", "##", "###", "####", "a", text="### a## #a# ##")
+    yield "good-long-word", vocabulary("a", "##a", text="a" * 100 + " " + "a" * 101)
+    yield "good-specials", vocabulary("[", "]", text="[CLS][SEP][[UNK]] [PAD [MASK] [C\u200bLS]")
+    yield "good-whitespace", vocabulary("a", " ", text=" \t\r\n\u2028\u3000a\u0301\u00ad")
+    yield "text-invalid-utf8", vocabulary("a") + b"\xff"
+    yield "empty", b""
+    yield "empty-line", vocabulary("a", "", "b")
+    yield "carriage-return", vocabulary("a\r", "b\r")
+    yield "invalid-utf8", b"[PAD]\n\xc3\n"
+    yield "twice", vocabulary("a", "b", "a")
+    yield "no-specials", b"a\nb\n"
+    yield "overlong", vocabulary("a" * 513)
+
+
+TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds, "vocabulary": vocabulary_seeds}
 
 
 def main():

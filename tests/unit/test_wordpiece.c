@@ -169,6 +169,12 @@ test_vocabulary(void)
     g_assert_null(dinor1_vocabulary_parse("v", "a\nb\0c\n", 6, &error));
     g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT);
     g_clear_error(&error);
+    g_autofree gchar *overlong = g_strnfill(DINOR1_VOCABULARY_MAX_TOKEN + 1, 'a');
+
+    g_assert_null(dinor1_vocabulary_parse("v", overlong, strlen(overlong), &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT);
+    g_assert_nonnull(strstr(error->message, "line 1 has 513 bytes"));
+    g_clear_error(&error);
     /* Refused before it is read. */
     g_assert_null(dinor1_vocabulary_parse("v", "a", (gsize)DINOR1_VOCABULARY_MAX_BYTES + 1, &error));
     g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT);
@@ -182,11 +188,25 @@ test_vocabulary(void)
     g_assert_cmpint(dinor1_vocabulary_find(vocabulary, "c"), ==, 2);
 }
 
-/* From a file: special tokens, pieces, and errors that name it. */
+/* A lone "##" or "#" is no piece of a word, and without [MASK] its name is ordinary text. */
+static void
+test_pieces(void)
+{
+    static const gchar vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n##\n#\na\nm\n##b\n[\n]\n";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DinoR1WordPiece) tokenizer = dinor1_wordpiece_parse("v", vocabulary, sizeof vocabulary - 1, TRUE, &error);
+
+    g_assert_no_error(error);
+    g_autofree gchar *got = encode(tokenizer, "ab abc a## [MASK]");
+
+    g_assert_cmpstr(got, ==, " 2 6 8 1 6 5 5 9 1 10 3");
+}
+
+/* From a file: errors name it. */
 static void
 test_load(void)
 {
-    g_autofree gchar *path = NULL, *got = NULL;
+    g_autofree gchar *path = NULL;
     g_autoptr(GError) error = NULL;
     gint file = g_file_open_tmp("vocab-XXXXXX", &path, &error);
 
@@ -198,13 +218,6 @@ test_load(void)
     g_assert_nonnull(strstr(error->message, path));
     g_assert_nonnull(strstr(error->message, "[SEP] is missing"));
     g_clear_error(&error);
-
-    /* A lone "##" or "#" is no piece of a word, and without [MASK] its name is ordinary text. */
-    g_assert_true(g_file_set_contents(path, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n##\n#\na\nm\n##b\n[\n]\n", -1, NULL));
-    g_autoptr(DinoR1WordPiece) tokenizer = dinor1_wordpiece_load(path, TRUE, &error);
-    g_assert_no_error(error);
-    got = encode(tokenizer, "ab abc a## [MASK]");
-    g_assert_cmpstr(got, ==, " 2 6 8 1 6 5 5 9 1 10 3");
 
     g_unlink(path);
     g_assert_null(dinor1_wordpiece_load(path, TRUE, &error));
@@ -221,6 +234,7 @@ main(int argc, char **argv)
     g_test_add_func("/wordpiece/tokenize", test_tokenize);
     g_test_add_func("/wordpiece/invalid-text", test_invalid_text);
     g_test_add_func("/wordpiece/vocabulary", test_vocabulary);
+    g_test_add_func("/wordpiece/pieces", test_pieces);
     g_test_add_func("/wordpiece/load", test_load);
     return g_test_run();
 }
