@@ -99,6 +99,8 @@ fill_value(const DinoR1Shape *shape, OpFill fill, gint64 index, gdouble random)
         return mask_value(index / columns, random);
     case FILL_IDENTITY:
         return index % columns == index / columns % rows ? 0 : -INFINITY;
+    case FILL_ZERO:
+        return random < 0.5 ? 0.0f : -0.0f;
     case FILL_NAN:
         return index % 5 == 4 ? NAN : uniform;
     }

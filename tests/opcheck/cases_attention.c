@@ -11,7 +11,7 @@ attention_tolerance(gdouble largest_score)
 }
 
 typedef struct {
-    gint64 bq, bk, nq, nk;
+    gint64 bq, bk, bv, nq, nk;
     gint heads;
     gint64 d, e;
     gint64 mask_b, mask_q; /* 0: no mask */
@@ -32,7 +32,7 @@ add_attention(GPtrArray *cases, const Row *row)
     c->params.attention.scale = (gfloat)scale;
     opcheck_input(c, DINOR1_SHAPE(row->bq, row->nq, row->heads * row->d), UNIFORM(-row->magnitude, row->magnitude));
     opcheck_input(c, DINOR1_SHAPE(row->bk, row->nk, row->heads * row->d), UNIFORM(-row->magnitude, row->magnitude));
-    opcheck_input(c, DINOR1_SHAPE(row->bk, row->nk, row->heads * row->e), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(row->bv, row->nk, row->heads * row->e), UNIT);
     opcheck_optional(c, row->mask_b > 0, DINOR1_SHAPE(row->mask_b, row->mask_q, row->nk), row->mask);
 }
 
@@ -41,28 +41,32 @@ opcheck_attention_cases(GPtrArray *cases)
 {
     const OpFill none = {0}, identity = {FILL_IDENTITY, 0, 0}, bias = UNIFORM(-3, 3);
     const Row rows[] = {
-        {1, 1, 1, 1, 1, 4, 4, 0, 0, none, 1, "smallest"},
-        {1, 1, 5, 1, 2, 8, 8, 0, 0, none, 1, "one key"},
-        {1, 1, 1, 37, 2, 8, 8, 0, 0, none, 1, "one query"},
-        {2, 2, 7, 9, 4, 16, 16, 0, 0, none, 1, "batch 2"},
-        {1, 2, 7, 9, 4, 16, 16, 0, 0, none, 1, "q for all images"},
-        {2, 1, 7, 9, 4, 16, 16, 0, 0, none, 1, "k and v for all images"},
-        {1, 1, 33, 65, 8, 32, 32, 0, 0, none, 2, "odd lengths"},
-        {1, 1, 130, 257, 3, 24, 24, 0, 0, none, 2, "long"},
-        {2, 2, 19, 301, 4, 64, 64, 0, 0, none, 2, "wide heads"},
-        {1, 1, 6, 11, 2, 16, 5, 0, 0, none, 1, "v narrower"},
-        {1, 1, 6, 11, 2, 4, 24, 0, 0, none, 1, "v wider"},
-        {1, 1, 3, 5, 1, 3, 7, 0, 0, none, 1, "odd head sizes"},
-        {1, 1, 9, 40, 2, 256, 256, 0, 0, none, 1, "very wide heads"},
-        {2, 2, 7, 9, 4, 16, 16, 2, 7, MASK, 1, "mask per image"},
-        {2, 2, 7, 9, 4, 16, 16, 1, 7, MASK, 1, "mask for all images"},
-        {2, 2, 7, 9, 4, 16, 16, 2, 1, MASK, 1, "mask of keys"},
-        {2, 2, 7, 9, 4, 16, 16, 1, 1, MASK, 1, "everything masked"},
-        {1, 2, 34, 300, 2, 32, 32, 2, 34, MASK, 1, "long, masked"},
-        {1, 1, 40, 40, 4, 64, 64, 1, 40, identity, 1, "identity mask"},
-        {1, 1, 17, 23, 2, 32, 32, 1, 17, bias, 1, "mask of finite numbers"},
-        {1, 1, 17, 300, 2, 32, 32, 0, 0, none, 12, "large scores"},
-        {1, 1, 9, 65, 2, 8, 8, 1, 9, MASK, 30, "large scores, masked"},
+        {1, 1, 1, 1, 1, 1, 4, 4, 0, 0, none, 1, "smallest"},
+        {1, 1, 1, 5, 1, 2, 8, 8, 0, 0, none, 1, "one key"},
+        {1, 1, 1, 1, 37, 2, 8, 8, 0, 0, none, 1, "one query"},
+        {2, 2, 2, 7, 9, 4, 16, 16, 0, 0, none, 1, "batch 2"},
+        {1, 2, 2, 7, 9, 4, 16, 16, 0, 0, none, 1, "q for all images"},
+        {2, 1, 1, 7, 9, 4, 16, 16, 0, 0, none, 1, "k and v for all images"},
+        {1, 1, 1, 33, 65, 8, 32, 32, 0, 0, none, 2, "odd lengths"},
+        {1, 1, 1, 130, 257, 3, 24, 24, 0, 0, none, 2, "long"},
+        {2, 2, 2, 19, 301, 4, 64, 64, 0, 0, none, 2, "wide heads"},
+        {1, 1, 1, 6, 11, 2, 16, 5, 0, 0, none, 1, "v narrower"},
+        {1, 1, 1, 6, 11, 2, 4, 24, 0, 0, none, 1, "v wider"},
+        {1, 1, 1, 3, 5, 1, 3, 7, 0, 0, none, 1, "odd head sizes"},
+        {1, 1, 1, 9, 40, 2, 256, 256, 0, 0, none, 1, "very wide heads"},
+        {2, 2, 2, 7, 9, 4, 16, 16, 2, 7, MASK, 1, "mask per image"},
+        {2, 2, 2, 7, 9, 4, 16, 16, 1, 7, MASK, 1, "mask for all images"},
+        {2, 2, 2, 7, 9, 4, 16, 16, 2, 1, MASK, 1, "mask of keys"},
+        {2, 2, 2, 7, 9, 4, 16, 16, 1, 1, MASK, 1, "everything masked"},
+        {1, 2, 2, 34, 300, 2, 32, 32, 2, 34, MASK, 1, "long, masked"},
+        {1, 1, 1, 40, 40, 4, 64, 64, 1, 40, identity, 1, "identity mask"},
+        {1, 1, 1, 17, 23, 2, 32, 32, 1, 17, bias, 1, "mask of finite numbers"},
+        {1, 1, 1, 17, 300, 2, 32, 32, 0, 0, none, 12, "large scores"},
+        {1, 1, 1, 9, 65, 2, 8, 8, 1, 9, MASK, 30, "large scores, masked"},
+        {1, 1, 2, 5, 9, 2, 16, 16, 0, 0, none, 1, "v per image"},
+        {1, 2, 1, 5, 9, 2, 16, 16, 0, 0, none, 1, "k per image"},
+        {2, 1, 1, 5, 9, 2, 16, 16, 2, 1, MASK, 1, "q and mask of keys per image"},
+        {1, 1, 1, 3, 2500, 2, 32, 32, 0, 0, none, 2, "very long"},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++)

@@ -45,6 +45,7 @@ void
 opcheck_deformable_cases(GPtrArray *cases)
 {
     const Levels one = {1, {1}, {1}}, ragged = {4, {5, 3, 2, 1}, {7, 4, 2, 1}};
+    const Levels eight = {8, {9, 8, 7, 6, 5, 4, 3, 2}, {2, 3, 4, 5, 6, 7, 8, 9}};
     const Levels wide = {2, {1, 3}, {40, 1}}, real = {3, {25, 13, 7}, {34, 17, 9}};
     const OpFill inside = UNIFORM(0, 1), outside = UNIFORM(-0.5, 1.5), near = UNIFORM(-3, 3);
     const OpFill far = UNIFORM(-60, 60), absurd = UNIFORM(-1e9f, 1e9f), corners = {FILL_STEPS, 0, 1};
@@ -65,6 +66,7 @@ opcheck_deformable_cases(GPtrArray *cases)
         {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, inside, near, large, "one weight outweighs"},
         {&ragged, 1, 21, 4, 16, 4, 1, 4, 0, inside, near, zero, "equal weights"},
         {&wide, 2, 13, 2, 8, 2, 2, 2, 0, inside, near, logits, "a row and a column"},
+        {&eight, 1, 15, 2, 8, 3, 1, 8, 0, inside, near, logits, "eight levels"},
         {&real, 1, 70, 3, 24, 4, 1, 3, 0, inside, near, logits, "heads of 24"},
         {&real, 1, 70, 2, 64, 4, 1, 3, 0, inside, near, logits, "heads of 64"},
         {&real, 1, 70, 5, 5, 1, 1, 3, 0, inside, near, logits, "odd heads"},

@@ -15,6 +15,8 @@ permute_cases(GPtrArray *cases)
         {DINOR1_SHAPE(3, 5), {1, 0}},
         {DINOR1_SHAPE(67, 33), {1, 0}},
         {DINOR1_SHAPE(130, 1), {1, 0}},
+        {DINOR1_SHAPE(130, 257), {1, 0}},
+        {DINOR1_SHAPE(2, 70, 90), {0, 2, 1}},
         {DINOR1_SHAPE(2, 3, 5), {0, 1, 2}},
         {DINOR1_SHAPE(2, 3, 5), {0, 2, 1}},
         {DINOR1_SHAPE(2, 3, 5), {1, 0, 2}},

@@ -89,6 +89,7 @@ layer_norm_cases(GPtrArray *cases)
             add_layer_norm(cases, DINOR1_SHAPE(rows[k], widths[i]), TRUE, "", UNIT, 2e-6);
         }
     }
+    add_layer_norm(cases, DINOR1_SHAPE(2, 3072), FALSE, "", UNIT, 2e-6);
     add_layer_norm(cases, DINOR1_SHAPE(64), FALSE, ", one dimension", UNIT, 2e-6);
     add_layer_norm(cases, DINOR1_SHAPE(2, 3, 5, 24), TRUE, ", four dimensions", UNIT, 2e-6);
     add_layer_norm(cases, DINOR1_SHAPE(3, 64), FALSE, ", no variance", UNIFORM(0.5, 0.5), 2e-6);

@@ -16,6 +16,7 @@ topk_cases(GPtrArray *cases)
         {UNIFORM(2, 2), "all equal"},
         {{FILL_STEPS, -2, 2}, "many equal"},
         {MASK, "-inf and 0"},
+        {{FILL_ZERO, 0, 0}, "0 and -0"},
         {UNIFORM(-1e30f, 1e30f), "large"},
         {{FILL_NAN, -1, 1}, "some NaN"},
         {UNIFORM(NAN, NAN), "all NaN"},

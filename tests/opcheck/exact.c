@@ -19,7 +19,7 @@ typedef struct {
     gchar *why;
 } Exact;
 
-/* Inputs are set to the numbers of @values, one array per input; with what the case holds so far. */
+/* A test is begin(), the case's inputs, prepare(), their numbers, and FINISH() with the numbers expected. */
 static void
 begin(Exact *self, DinoR1OpType op, const gchar *what)
 {

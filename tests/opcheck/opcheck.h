@@ -19,6 +19,7 @@ typedef enum {
     FILL_STEPS,    /* whole numbers low … high, so that many are equal */
     FILL_MASK,     /* rows of the last dimension in turn: all -inf, about half -inf, nothing masked */
     FILL_IDENTITY, /* last two dimensions: 0 on the diagonal, else -inf */
+    FILL_ZERO,     /* 0 or -0, which are equal */
     FILL_NAN,      /* uniform, every fifth NaN */
     FILL_INDEX,    /* i32, whole numbers low … high */
 } OpFillKind;
