@@ -103,11 +103,10 @@ dinor1_detector_free(DinoR1Detector *detector)
 {
     if (!detector)
         return;
-    dinor1_programs_free(detector->programs);
-    if (detector->backend)
-        dinor1_backend_free(detector->backend);
-    dinor1_preprocess_free(detector->preprocess);
-    dinor1_token_set_free(detector->tokens);
+    g_clear_pointer(&detector->programs, dinor1_programs_free);
+    g_clear_pointer(&detector->backend, dinor1_backend_free);
+    g_clear_pointer(&detector->preprocess, dinor1_preprocess_free);
+    g_clear_pointer(&detector->tokens, dinor1_token_set_free);
     dinor1_model_unref(detector->model);
     g_free(detector->device);
     g_free(detector->items);

@@ -199,9 +199,9 @@ dinor1_model_unref(DinoR1Model *model)
 {
     if (!model || !g_atomic_ref_count_dec(&model->ref_count))
         return;
-    dinor1_config_free(model->config);
-    dinor1_weights_close(model->weights);
-    dinor1_wordpiece_free(model->tokenizer);
+    g_clear_pointer(&model->config, dinor1_config_free);
+    g_clear_pointer(&model->weights, dinor1_weights_close);
+    g_clear_pointer(&model->tokenizer, dinor1_wordpiece_free);
     g_free(model->path);
     g_free(model);
 }
