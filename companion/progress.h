@@ -1,0 +1,21 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* One line on standard error that is redrawn a few times a second; nothing at all unless that is a terminal. */
+typedef struct _Progress Progress;
+
+Progress *progress_new(gboolean quiet);
+void progress_free(Progress *progress); /* clears the line */
+
+/* @fraction: of the whole, below 0 if unknown. */
+void progress_update(Progress *progress, guint64 n_frames, guint64 n_detections, gdouble fraction);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
+
+G_END_DECLS
