@@ -5,6 +5,9 @@
 
 #include "model/image.h"
 
+/* The comparison of two DinoR1Float4: -1 or 0 in each lane. */
+typedef gint32 DinoR1Int4 __attribute__((vector_size(16)));
+
 static void
 set_rgb(DinoR1PixelTables *tables)
 {
@@ -72,36 +75,53 @@ dinor1_pixel_tables_set(DinoR1PixelTables *tables, const DinoR1Image *image)
         set_rgb(tables);
 }
 
-static void
-clamp(gfloat *values, gsize n)
-{
-    for (gsize i = 0; i < n; i++) {
-        gfloat value = values[i] < 0 ? 0 : values[i];
+/* The bytes of one component in one row. */
+typedef struct {
+    const guint8 *bytes;
+    gsize step;
+} Component;
 
-        values[i] = value > 255 ? 255 : value;
-    }
+static Component
+component_of(const DinoR1Image *image, const DinoR1PixelLayout *layout, guint c, gint y)
+{
+    guint plane = layout->components[c].plane;
+    gsize row = (gsize)(y >> layout->planes[plane].shift) * (gsize)image->strides[plane];
+
+    return (Component){image->planes[plane] + row + layout->components[c].offset, layout->planes[plane].step};
+}
+
+/* To 0 … 255, with masks: C has no ?: for vectors. */
+static inline DinoR1Float4
+clamp(DinoR1Float4 value)
+{
+    const DinoR1Float4 most = {255, 255, 255, 255};
+    DinoR1Int4 below = value < most;
+
+    value = (DinoR1Float4)(((DinoR1Int4)value & below) | ((DinoR1Int4)most & ~below));
+    return (DinoR1Float4)((DinoR1Int4)value & (value > 0));
 }
 
 void
 dinor1_pixel_tables_load_row(const DinoR1PixelTables *tables, const DinoR1Image *image, gint y, DinoR1Float4 *row)
 {
     const DinoR1PixelLayout *layout = dinor1_pixel_layout(image->format);
-    const guint8 *from[3];
-    gsize step[3];
-    guint shift[3];
+    const Component a = component_of(image, layout, 0, y);
+    const Component b = component_of(image, layout, 1, y);
+    const Component c = component_of(image, layout, 2, y);
+    const DinoR1Float4 *to_a = tables->entries[0], *to_b = tables->entries[1], *to_c = tables->entries[2];
+    gsize n = (gsize)image->width;
 
-    for (guint c = 0; c < 3; c++) {
-        guint plane = layout->components[c].plane;
+    if (!layout->is_ycbcr) {
+        for (gsize x = 0; x < n; x++)
+            row[x] = to_a[a.bytes[x * a.step]] + to_b[b.bytes[x * b.step]] + to_c[c.bytes[x * c.step]];
+        return;
+    }
+    /* 4:2:0: two neighbours share a chroma sample. */
+    for (gsize x = 0; x < n; x += 2) {
+        DinoR1Float4 chroma = to_b[b.bytes[x / 2 * b.step]] + to_c[c.bytes[x / 2 * c.step]];
 
-        step[c] = layout->planes[plane].step;
-        shift[c] = layout->planes[plane].shift;
-        from[c] =
-            image->planes[plane] + (gsize)(y >> shift[c]) * (gsize)image->strides[plane] + layout->components[c].offset;
+        row[x] = clamp(to_a[a.bytes[x * a.step]] + chroma);
+        if (x + 1 < n)
+            row[x + 1] = clamp(to_a[a.bytes[(x + 1) * a.step]] + chroma);
     }
-    for (gsize x = 0; x < (gsize)image->width; x++) {
-        row[x] = tables->entries[0][from[0][x * step[0]]] + (tables->entries[1][from[1][(x >> shift[1]) * step[1]]] +
-                                                                tables->entries[2][from[2][(x >> shift[2]) * step[2]]]);
-    }
-    if (layout->is_ycbcr)
-        clamp((gfloat *)row, 4 * (gsize)image->width);
 }
