@@ -13,7 +13,14 @@
     X(MATMUL, matmul)                                                                                                  \
     W(ATTENTION, attention)                                                                                            \
     W(WINDOW_ATTENTION, window_attention)                                                                              \
-    W(DEFORMABLE_ATTENTION, deformable_attention)
+    W(DEFORMABLE_ATTENTION, deformable_attention)                                                                      \
+    X(LAYER_NORM, layer_norm)                                                                                          \
+    W(GROUP_NORM, group_norm)                                                                                          \
+    X(SOFTMAX, softmax)                                                                                                \
+    X(REDUCE, reduce)                                                                                                  \
+    X(BINARY, binary)                                                                                                  \
+    X(UNARY, unary)                                                                                                    \
+    W(SINE_EMBED, sine_embed)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \

@@ -1,0 +1,101 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/cpu/fast/kernels.h"
+#include "backend/cpu/fast/simd_math.h"
+
+/* Floats of a task: some 20 us. */
+#define TASK_FLOATS 32768
+
+typedef struct {
+    const DinoR1KernelArgs *args;
+    gint64 n;
+    DinoR1Blocks blocks;
+} Job;
+
+/* Rare functions go lane by lane through the C library. */
+V_INLINE vf
+by_lane(DinoR1UnaryFunc func, vf x, gfloat a)
+{
+    for (gint i = 0; i < VW; i++) {
+        const gdouble v = x[i];
+        if (func == DINOR1_UNARY_TANH)
+            x[i] = (gfloat)tanh(v);
+        else if (func == DINOR1_UNARY_LOG)
+            x[i] = (gfloat)log(v);
+        else
+            x[i] = (gfloat)(log(CLAMP(v, a, 1 - (gdouble)a)) - log1p(-CLAMP(v, a, 1 - (gdouble)a)));
+    }
+    return x;
+}
+
+V_INLINE vf
+apply(DinoR1UnaryFunc func, vf x, gfloat a, gfloat b)
+{
+    switch (func) {
+    case DINOR1_UNARY_AFFINE:
+        return v_fma(x, v_set(a), v_set(b));
+    case DINOR1_UNARY_RELU:
+        return v_relu(x);
+    case DINOR1_UNARY_GELU:
+        return v_gelu(x);
+    case DINOR1_UNARY_SIGMOID:
+        return v_sigmoid(x);
+    case DINOR1_UNARY_EXP:
+        return v_exp(x);
+    case DINOR1_UNARY_CLAMP:
+        return v_min(v_max(x, v_set(a)), v_set(b));
+    default:
+        return by_lane(func, x, a);
+    }
+}
+
+V_INLINE void
+map(DinoR1UnaryFunc func, const gfloat *x, gfloat *out, gsize n, gfloat a, gfloat b)
+{
+    for (gsize i = 0; i < n; i += VW)
+        v_store_n(out + i, apply(func, v_load_n(x + i, n - i), a, b), n - i);
+}
+
+/* Each function in a loop of its own. */
+#define MAP(func)                                                                                                      \
+    case func:                                                                                                         \
+        map(func, x, out, (gsize)n, a, b);                                                                             \
+        break;
+
+static void
+run_block(gpointer user_data, gsize task, guint thread)
+{
+    const Job *job = user_data;
+    const DinoR1OpParams *params = job->args->params;
+    const gfloat a = params->unary.a, b = params->unary.b;
+    gint64 n;
+    const gint64 first = dinor1_fast_block(job->blocks, job->n, (gint64)task, &n);
+    const gfloat *x = (const gfloat *)job->args->inputs[0].data + first;
+    gfloat *out = (gfloat *)job->args->outputs[0].data + first;
+
+    switch (params->unary.func) {
+        MAP(DINOR1_UNARY_AFFINE)
+        MAP(DINOR1_UNARY_RELU)
+        MAP(DINOR1_UNARY_GELU)
+        MAP(DINOR1_UNARY_SIGMOID)
+        MAP(DINOR1_UNARY_TANH)
+        MAP(DINOR1_UNARY_EXP)
+        MAP(DINOR1_UNARY_LOG)
+        MAP(DINOR1_UNARY_LOGIT)
+        MAP(DINOR1_UNARY_CLAMP)
+    case DINOR1_N_UNARY:
+        break;
+    }
+}
+
+void
+ISA_NAME(fast_unary)(const DinoR1KernelArgs *args)
+{
+    const DinoR1UnaryFunc func = args->params->unary.func;
+    const gboolean slow = func == DINOR1_UNARY_TANH || func == DINOR1_UNARY_LOG || func == DINOR1_UNARY_LOGIT;
+    Job job = {.args = args, .n = dinor1_shape_size(&args->outputs[0].shape)};
+
+    job.blocks = dinor1_fast_blocks(job.n, slow ? TASK_FLOATS / 32 : TASK_FLOATS, VW);
+    dinor1_fast_run(args, (gsize)job.blocks.count, (gdouble)job.n * (slow ? 20 : 0.7), run_block, &job);
+}
