@@ -33,4 +33,24 @@ void dinor1_fast_run(
 gsize dinor1_fast_slice_size(gsize size);
 gsize dinor1_fast_slices_size(const DinoR1KernelArgs *args, gsize size);
 
+/* @rows pieces of @n floats each; strides are in floats. */
+typedef struct {
+    const gfloat *from;
+    gfloat *to;
+    gint64 rows, n;
+    gint64 from_stride, to_stride;
+} DinoR1Copy;
+
+void dinor1_fast_copy(const DinoR1KernelArgs *args, const DinoR1Copy *copy);
+
+/* Kernels without vectors, the same for every instruction set. */
+void dinor1_fast_permute(const DinoR1KernelArgs *args);
+void dinor1_fast_slice(const DinoR1KernelArgs *args);
+void dinor1_fast_concat(const DinoR1KernelArgs *args);
+void dinor1_fast_expand(const DinoR1KernelArgs *args);
+void dinor1_fast_gather(const DinoR1KernelArgs *args);
+void dinor1_fast_patch_merge(const DinoR1KernelArgs *args);
+void dinor1_fast_topk(const DinoR1KernelArgs *args);
+gsize dinor1_fast_topk_workspace(const DinoR1KernelArgs *args);
+
 G_END_DECLS

@@ -13,4 +13,11 @@ ISA_NAME(cpu_init)(DinoR1CpuKernels *kernels)
     DINOR1_FAST_KERNELS(SET, SET_WORKSPACE)
 #undef SET
 #undef SET_WORKSPACE
+    kernels->ops[DINOR1_OP_PERMUTE] = (DinoR1CpuKernel){dinor1_fast_permute, NULL};
+    kernels->ops[DINOR1_OP_SLICE] = (DinoR1CpuKernel){dinor1_fast_slice, NULL};
+    kernels->ops[DINOR1_OP_CONCAT] = (DinoR1CpuKernel){dinor1_fast_concat, NULL};
+    kernels->ops[DINOR1_OP_EXPAND] = (DinoR1CpuKernel){dinor1_fast_expand, NULL};
+    kernels->ops[DINOR1_OP_GATHER] = (DinoR1CpuKernel){dinor1_fast_gather, NULL};
+    kernels->ops[DINOR1_OP_PATCH_MERGE] = (DinoR1CpuKernel){dinor1_fast_patch_merge, NULL};
+    kernels->ops[DINOR1_OP_TOPK] = (DinoR1CpuKernel){dinor1_fast_topk, dinor1_fast_topk_workspace};
 }

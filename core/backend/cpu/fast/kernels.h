@@ -20,7 +20,8 @@
     X(REDUCE, reduce)                                                                                                  \
     X(BINARY, binary)                                                                                                  \
     X(UNARY, unary)                                                                                                    \
-    W(SINE_EMBED, sine_embed)
+    W(SINE_EMBED, sine_embed)                                                                                          \
+    W(CONV2D, conv2d)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \
