@@ -38,8 +38,9 @@ launch -e uridecodebin uri="$uri" ! video/x-raw ! queue ! \
     dinor1detect model="$model" prompt-box="$PROMPT_BOX" \
     prompt-label="${LABEL:-object}" threshold="${THRESHOLD:-0.1}" ! \
     dinor1json location="$out/detections.jsonl" ! dinor1overlay ! videoconvert ! queue ! \
-    avenc_mpeg4 bitrate=8000000 ! mp4mux ! filesink location="$out/annotated.mp4" | tee "$out/log.txt"
-launch -q filesrc location="$out/annotated.mp4" ! decodebin ! videoconvert ! pngenc snapshot=true ! \
+    vp8enc deadline=1 cpu-used=16 end-usage=cq cq-level=20 max-quantizer=40 target-bitrate=8000000 ! webmmux ! \
+    filesink location="$out/annotated.webm" | tee "$out/log.txt"
+launch -q filesrc location="$out/annotated.webm" ! decodebin ! videoconvert ! pngenc snapshot=true ! \
     filesink location="$out/frame.png"
 
 seconds=$(sed -nE 's/^Execution ended after ([0-9]+):([0-9]+):([0-9.]+)$/\1 \2 \3/p' "$out/log.txt" |
@@ -47,7 +48,7 @@ seconds=$(sed -nE 's/^Execution ended after ([0-9]+):([0-9]+):([0-9.]+)$/\1 \2 \
 frames=$(wc -l <"$out/detections.jsonl")
 echo
 echo "$frames frames in $seconds s: $(awk "BEGIN { printf \"%.1f\", $frames / $seconds }") frames a second, everything included."
-echo "annotated video  $out/annotated.mp4"
+echo "annotated video  $out/annotated.webm"
 echo "detections       $out/detections.jsonl, one line of JSON per frame"
 echo "one frame        $out/frame.png"
 if grep -q '"trained": *false' "$model/config.json"; then
