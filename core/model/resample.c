@@ -78,9 +78,11 @@ static inline __attribute__((always_inline)) void
 resample(const DinoR1ResampleTable *table, gint n_taps, const DinoR1Float4 *row, DinoR1Float4 scale,
     DinoR1Float4 offset, gfloat *out)
 {
-    for (gint x = 0; x < table->n_outputs; x++) {
-        const DinoR1Float4 *in = row + table->starts[x];
-        const gfloat *weights = table->weights + (gsize)x * (gsize)n_taps;
+    const gint n_outputs = table->n_outputs, *starts = table->starts;
+    const gfloat *weights = table->weights;
+
+    for (gint x = 0; x < n_outputs; x++, weights += n_taps) {
+        const DinoR1Float4 *in = row + starts[x];
         DinoR1Float4 sum = weights[0] * in[0];
 
         for (gint k = 1; k < n_taps; k++)
