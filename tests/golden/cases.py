@@ -27,7 +27,8 @@ def vocabulary():
     """A BERT vocabulary with the published ids of [PAD] [UNK] [CLS] [SEP] [MASK] . and ?"""
     tokens = [f"[unused{i}]" for i in range(VOCABULARY_SIZE)]
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    for i, token in enumerate([*letters, *("##" + x for x in letters), *WORDS, *",!;:'-()"]):
+    pieces = [*letters, *("##" + x for x in letters), *WORDS, *",!;:'-()"]
+    for i, token in enumerate(dict.fromkeys(pieces)):
         tokens[104 + i] = token
     for i, token in ((0, "[PAD]"), (100, "[UNK]"), (101, "[CLS]"), (102, "[SEP]"), (103, "[MASK]")):
         tokens[i] = token
