@@ -294,6 +294,16 @@ next_job(GstDinoR1Detect *self, GstBuffer *buffer)
     return job;
 }
 
+/* The library's argument is the frame here. */
+static void
+post_job_error(GstDinoR1Detect *self, const GError *error)
+{
+    if (g_error_matches(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT))
+        GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("%s", error->message), (NULL));
+    else
+        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, error);
+}
+
 /* Takes over what the job found. @fresh: in the frame at hand. FALSE if the stream cannot go on. */
 static gboolean
 finish_job(GstDinoR1Detect *self, GstDinoR1Job *job, gboolean fresh)
@@ -301,7 +311,7 @@ finish_job(GstDinoR1Detect *self, GstDinoR1Job *job, gboolean fresh)
     for (guint i = 0; i < job->warnings->len; i++)
         gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_WARNING, g_ptr_array_index(job->warnings, i));
     if (job->error) {
-        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, job->error);
+        post_job_error(self, job->error);
         return FALSE;
     }
     self->has_prompts = job->has_prompts;
@@ -360,7 +370,7 @@ process(GstDinoR1Detect *self, GstBuffer *buffer)
 static void
 warn_without_prompts(GstDinoR1Detect *self)
 {
-    if (self->warned_no_prompts || self->has_prompts)
+    if (self->warned_no_prompts || self->has_prompts || gst_dinor1_worker_is_busy(self->worker))
         return;
     self->warned_no_prompts = TRUE;
     GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
