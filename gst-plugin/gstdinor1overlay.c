@@ -106,14 +106,6 @@ draw_on(GstDinoR1Overlay *self, guint8 *data, cairo_format_t format, gint stride
     return status == CAIRO_STATUS_SUCCESS;
 }
 
-/* Cairo draws on whole 32-bit words. */
-static gboolean
-is_cairo_picture(const GstVideoFrame *frame)
-{
-    return GST_VIDEO_FRAME_FORMAT(frame) == CAIRO_VIDEO_FORMAT &&
-           (guintptr)GST_VIDEO_FRAME_PLANE_DATA(frame, 0) % 4 == 0 && GST_VIDEO_FRAME_PLANE_STRIDE(frame, 0) % 4 == 0;
-}
-
 static gboolean
 draw_canvas(GstDinoR1Overlay *self)
 {
@@ -153,10 +145,32 @@ blend_canvas(GstDinoR1Overlay *self, GstVideoFrame *frame)
     return ok;
 }
 
+/* GStreamer's blending reads pixels of 2, 4 and 8 bytes as whole words, and crashes where they are not aligned. */
+static gboolean
+is_aligned(const GstVideoFrame *frame)
+{
+    for (guint i = 0; i < GST_VIDEO_FRAME_N_COMPONENTS(frame); i++) {
+        guintptr pixel = (guintptr)GST_VIDEO_FRAME_COMP_PSTRIDE(frame, i);
+        guintptr start = (guintptr)GST_VIDEO_FRAME_PLANE_DATA(frame, GST_VIDEO_FRAME_COMP_PLANE(frame, i));
+
+        if ((pixel & (pixel - 1)) == 0 && ((start | (guintptr)GST_VIDEO_FRAME_COMP_STRIDE(frame, i)) & (pixel - 1)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean
 draw(GstDinoR1Overlay *self, GstVideoFrame *frame)
 {
-    if (is_cairo_picture(frame))
+    if (!is_aligned(frame)) {
+        GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+            ("Boxes cannot be drawn on %s video whose rows are not aligned to its pixels: put a videoconvert before "
+             "dinor1overlay",
+                GST_VIDEO_INFO_NAME(&self->info)),
+            (NULL));
+        return FALSE;
+    }
+    if (GST_VIDEO_FRAME_FORMAT(frame) == CAIRO_VIDEO_FORMAT)
         return draw_on(
             self, GST_VIDEO_FRAME_PLANE_DATA(frame, 0), CAIRO_FORMAT_RGB24, GST_VIDEO_FRAME_PLANE_STRIDE(frame, 0));
     return draw_canvas(self) && blend_canvas(self, frame);
