@@ -300,8 +300,6 @@ read_classes(Reader *reader, JsonArray *classes)
 {
     guint n = json_array_get_length(classes);
 
-    if (n > DINOR1_PROMPTS_MAX_CLASSES)
-        return fail(reader, "has %u classes, at most %d are legal", n, DINOR1_PROMPTS_MAX_CLASSES);
     for (guint i = 0; i < n; i++) {
         reader->class_index = i;
         if (!read_class(reader, json_array_get_element(classes, i)))

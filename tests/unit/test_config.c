@@ -399,6 +399,15 @@ test_load(Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_too_large(Fixture *fixture, gconstpointer data)
+{
+    g_autofree gchar *large = g_strnfill(5 << 20, ' ');
+
+    write_file(fixture, "config.json", large);
+    assert_load_fails(fixture, DINOR1_ERROR_FORMAT, "/config.json: is 5242880 bytes long, at most 4194304 are read");
+}
+
+static void
 test_plain_size(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(DinoR1Config) config = NULL;
@@ -479,6 +488,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &broken[i], test_broken);
     }
     g_test_add("/config/load", Fixture, NULL, set_up, test_load, tear_down);
+    g_test_add("/config/too-large", Fixture, NULL, set_up, test_too_large, tear_down);
     g_test_add("/config/plain-size", Fixture, NULL, set_up, test_plain_size, tear_down);
     g_test_add("/config/side-files", Fixture, NULL, set_up, test_side_files, tear_down);
     g_test_add("/config/directory", Fixture, NULL, set_up, test_directory_as_config, tear_down);

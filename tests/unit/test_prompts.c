@@ -492,6 +492,23 @@ test_label_twice(Fixture *fixture, gconstpointer data)
     assert_error(error, DINOR1_ERROR_FORMAT, "class 1: label 'cup' appears twice");
 }
 
+/* One class more than is legal. */
+static void
+test_load_too_many(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GString) classes = g_string_new("[");
+    g_autoptr(GError) error = NULL;
+    BrokenBank row = {"many", FORMAT, HASH_A, "3", NULL, NONE, NULL};
+
+    for (gint i = 0; i <= DINOR1_PROMPTS_MAX_CLASSES; i++)
+        g_string_append_printf(classes, "%s{\"label\":\"c%d\",\"phrase\":\"x\"}", i ? "," : "", i);
+    g_string_append_c(classes, ']');
+    row.classes = classes->str;
+    write_bank(fixture->path, &row, NULL);
+    g_assert_null(dinor1_prompt_bank_load_with_facts(fixture->path, NULL, &error));
+    assert_error(error, DINOR1_ERROR_FORMAT, "class 4096: a prompt bank holds at most 4096 classes");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -508,6 +525,7 @@ main(int argc, char **argv)
     g_test_add("/prompts/empty", Fixture, NULL, set_up, test_empty, tear_down);
     g_test_add("/prompts/mismatch", Fixture, NULL, set_up, test_mismatch, tear_down);
     g_test_add("/prompts/values", Fixture, NULL, set_up, test_values, tear_down);
+    g_test_add("/prompts/load-too-many", Fixture, NULL, set_up, test_load_too_many, tear_down);
     g_test_add("/prompts/label-twice", Fixture, NULL, set_up, test_label_twice, tear_down);
     for (guint i = 0; i < G_N_ELEMENTS(broken); i++) {
         g_autofree gchar *path = g_strconcat("/prompts/broken/", broken[i].name, NULL);

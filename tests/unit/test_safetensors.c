@@ -7,7 +7,6 @@
 
 #include <dinor1/error.h>
 #include <glib/gstdio.h>
-#include <locale.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -394,6 +393,33 @@ test_write_fails(Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_write_impossible(Fixture *fixture, gconstpointer data)
+{
+    static const struct {
+        DinoR1StoredTensor tensor;
+        const gchar *reason;
+    } rows[] = {
+        {{"x", DINOR1_STORED_U8, 9, {1}, bytes, 1}, "tensor 'x': too many dimensions"},
+        {{"x", DINOR1_STORED_U8, 2, {-1, -1}, bytes, 1}, "tensor 'x': a negative dimension"},
+        {{"x", DINOR1_STORED_U8, 2, {G_MAXINT64, 3}, bytes, 1}, "tensor 'x': dimensions whose product is too large"},
+    };
+    g_autoptr(GHashTable) metadata = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GError) error = NULL;
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_assert_false(dinor1_safetensors_write(fixture->path, &rows[i].tensor, 1, NULL, &error));
+        g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+        g_assert_nonnull(strstr(error->message, rows[i].reason));
+        g_clear_error(&error);
+    }
+    g_hash_table_insert(metadata, "key", "\xff");
+    g_assert_false(dinor1_safetensors_write(fixture->path, NULL, 0, metadata, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+    g_assert_nonnull(strstr(error->message, "metadata are not valid UTF-8"));
+    g_assert_cmpuint(count_files(fixture->directory), ==, 0);
+}
+
+static void
 test_write_nowhere(Fixture *fixture, gconstpointer data)
 {
     g_autofree gchar *nowhere = g_build_filename(fixture->directory, "none", "x.safetensors", NULL);
@@ -483,6 +509,7 @@ main(int argc, char **argv)
     g_test_add("/safetensors/write", Fixture, NULL, set_up, test_write, tear_down);
     g_test_add("/safetensors/write-nothing", Fixture, NULL, set_up, test_write_nothing, tear_down);
     g_test_add("/safetensors/write-fails", Fixture, NULL, set_up, test_write_fails, tear_down);
+    g_test_add("/safetensors/write-impossible", Fixture, NULL, set_up, test_write_impossible, tear_down);
     g_test_add("/safetensors/write-nowhere", Fixture, NULL, set_up, test_write_nowhere, tear_down);
     g_test_add_func("/json/depth", test_depth);
     g_test_add_func("/json/values", test_json);
