@@ -3,16 +3,24 @@
  */
 #include "opcheck.h"
 
-/* Everything read and written once. */
+static gdouble
+view_bytes(const DinoR1View *view)
+{
+    return (gdouble)dinor1_shape_size(&view->shape) * (gdouble)dinor1_dtype_size(view->dtype);
+}
+
+/* Everything needed read once and everything written once. */
 static gdouble
 bytes_moved(const OpRun *run)
 {
+    gboolean part_of_input = run->c->op == DINOR1_OP_SLICE || run->c->op == DINOR1_OP_GATHER;
     gdouble bytes = 0;
 
     for (guint i = 0; i < run->c->n_inputs; i++)
-        bytes += (gdouble)run->inputs[i].size;
+        if (run->c->present[i])
+            bytes += view_bytes(i == 0 && part_of_input ? &run->outputs[0] : &run->c->inputs[i]);
     for (guint i = 0; i < dinor1_op_n_outputs(run->c->op); i++)
-        bytes += (gdouble)dinor1_shape_size(&run->outputs[i].shape) * (gdouble)dinor1_dtype_size(run->outputs[i].dtype);
+        bytes += view_bytes(&run->outputs[i]);
     return bytes;
 }
 
