@@ -13,18 +13,26 @@ typedef struct {
     DinoR1Blocks blocks;
 } Job;
 
+/* As in PyTorch the limits are single-precision numbers. */
+static gfloat
+logit(gfloat x, gfloat epsilon)
+{
+    const gdouble y = CLAMP(x, epsilon, 1 - epsilon);
+
+    return (gfloat)log(y / (1 - y));
+}
+
 /* Rare functions go lane by lane through the C library. */
 V_INLINE vf
 by_lane(DinoR1UnaryFunc func, vf x, gfloat a)
 {
     for (gint i = 0; i < VW; i++) {
-        const gdouble v = x[i];
         if (func == DINOR1_UNARY_TANH)
-            x[i] = (gfloat)tanh(v);
+            x[i] = tanhf(x[i]);
         else if (func == DINOR1_UNARY_LOG)
-            x[i] = (gfloat)log(v);
+            x[i] = logf(x[i]);
         else
-            x[i] = (gfloat)(log(CLAMP(v, a, 1 - (gdouble)a)) - log1p(-CLAMP(v, a, 1 - (gdouble)a)));
+            x[i] = logit(x[i], a);
     }
     return x;
 }
