@@ -54,6 +54,12 @@ opcheck_sum_tolerance(gint64 k)
     return 1e-6 + sqrt((gdouble)k) * 0x1p-22;
 }
 
+gdouble
+opcheck_position_tolerance(gdouble span)
+{
+    return 2e-6 + span * 0x1p-22;
+}
+
 gchar *
 opcheck_shape_text(const DinoR1Shape *shape)
 {

@@ -19,23 +19,22 @@ typedef struct {
     const gchar *what;
 } Row;
 
-/* A sample that lands on a map comes from at most three widths away, so its position is known to 3 * width * 2^-23
- * pixels at worst, and what it takes from a neighbour to as much of a value. */
+/* A sample that lands on a map comes from at most three widths away. */
 static gdouble
-position_tolerance(const Levels *levels)
+farthest(const Levels *levels)
 {
     gint widest = 0;
 
     for (gint i = 0; i < levels->n_levels; i++)
         widest = MAX(widest, MAX(levels->heights[i], levels->widths[i]));
-    return 2e-6 + 3 * widest * 0x1p-22;
+    return 3 * widest;
 }
 
 static void
 add_deformable(GPtrArray *cases, const Row *row)
 {
     gint64 n = 0, samples = (gint64)row->heads * row->levels->n_levels * row->points;
-    OpCase *c = opcheck_add(cases, DINOR1_OP_DEFORMABLE_ATTENTION, position_tolerance(row->levels),
+    OpCase *c = opcheck_add(cases, DINOR1_OP_DEFORMABLE_ATTENTION, opcheck_position_tolerance(farthest(row->levels)),
         "%s, %d coordinates", row->what, (gint)row->coordinates);
 
     /* The mean of so many random values, were all of them on the map; outputs shrink where few are, errors do not. */

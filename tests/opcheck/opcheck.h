@@ -62,6 +62,10 @@ void opcheck_case_free(OpCase *c);
 /* The tolerance of a sum of @k products: rounding errors add up like a random walk. */
 gdouble opcheck_sum_tolerance(gint64 k);
 
+/* The tolerance of a bilinear sample, in values: its position comes from numbers of up to @span pixels, is known to
+ * some units of span * 2^-24 pixels, and what it takes from a neighbour to as much of a value. */
+gdouble opcheck_position_tolerance(gdouble span);
+
 /* "2x3x5" (transfer full) */
 gchar *opcheck_shape_text(const DinoR1Shape *shape);
 
