@@ -105,7 +105,7 @@ backbone_cases(GPtrArray *cases)
 static void
 add_deformable(GPtrArray *cases, const gchar *what, gint64 q, gint64 coordinates)
 {
-    /* Twice the width, for the worst of six million outputs: PyTorch's own is off by 4.8e-6, of 5e-6 for once. */
+    /* Twice the width: the worst of six million outputs lies in the tail. PyTorch's own is off by 4.8e-6. */
     OpCase *c = add_big(cases, DINOR1_OP_DEFORMABLE_ATTENTION, opcheck_position_tolerance(2 * level_widths[0]), what);
 
     c->params.deformable.heads = 8;
