@@ -97,7 +97,7 @@ GST_START_TEST(values_and_order)
     fail_unless(a.size == b.size && !memcmp(a.data, b.data, a.size));
     gst_buffer_unmap(out, &a);
     gst_buffer_unmap(original, &b);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -117,7 +117,7 @@ GST_START_TEST(packed_formats)
 
         test_assert_same(found, expected, 0, 0);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -146,7 +146,7 @@ GST_START_TEST(colorimetry)
         for (guint k = 0; k < G_N_ELEMENTS(standards); k++)
             fail_unless(k == i || distances[k] > distances[i], "%s looks right as %s", standards[i], standards[k]);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -169,7 +169,7 @@ GST_START_TEST(gray)
     gst_buffer_unmap(rgb, &to);
     expected = find(harness, rgb_caps, g_steal_pointer(&rgb), &rgb_out);
     test_assert_same(found, expected, 0, 0);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -218,7 +218,7 @@ GST_START_TEST(strides_and_offsets)
 
         test_assert_same(found, expected, 0, 0);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -245,7 +245,7 @@ GST_START_TEST(malformed_buffers)
         gst_harness_set_src_caps(harness, gst_caps_ref(caps));
         fail_unless_equals_int(gst_harness_push(harness, buffer), GST_FLOW_ERROR);
         test_assert_message(bus, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "plane");
-        gst_harness_teardown(harness);
+        test_harness_free(harness);
     }
 }
 GST_END_TEST
@@ -259,7 +259,7 @@ GST_START_TEST(too_small_buffer)
     gst_harness_set_src_caps(harness, gst_caps_ref(caps));
     fail_unless_equals_int(gst_harness_push(harness, gst_buffer_new_allocate(NULL, 1000, NULL)), GST_FLOW_ERROR);
     test_assert_message(bus, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "96×80");
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -292,7 +292,7 @@ GST_START_TEST(caps_change)
             gst_buffer_unref(out);
         }
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -312,7 +312,7 @@ GST_START_TEST(extreme_sizes)
         found = find(harness, caps, buffer, &out);
         fail_unless_equals_int(found->len, 5);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -326,7 +326,7 @@ GST_START_TEST(too_wide)
     gst_harness_set_src_caps(harness, gst_caps_ref(caps));
     fail_unless_equals_int(gst_harness_push(harness, test_frame(caps, 0)), GST_FLOW_ERROR);
     test_assert_message(bus, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "20000");
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 

@@ -93,8 +93,8 @@ GST_START_TEST(lines_match_regions)
         assert_line(written[i], i, (gint64)(i * GST_SECOND / 25), sizes[i][0], sizes[i][1], regions);
         gst_buffer_unref(buffer);
     }
-    gst_harness_teardown(detector);
-    gst_harness_teardown(writer);
+    test_harness_free(detector);
+    test_harness_free(writer);
 }
 GST_END_TEST
 
@@ -117,7 +117,7 @@ GST_START_TEST(frames_without_detections)
     object = parse(written[0], parser);
     fail_unless(json_object_get_null_member(object, "pts"));
     fail_unless_equals_int(json_array_get_length(json_object_get_array_member(object, "detections")), 0);
-    gst_harness_teardown(writer);
+    test_harness_free(writer);
 }
 GST_END_TEST
 
@@ -143,7 +143,7 @@ GST_START_TEST(blocks)
             gst_harness_push_event(writer, gst_event_new_eos());
         after = lines(path);
         fail_unless_equals_int(g_strv_length(after), 10);
-        gst_harness_teardown(writer);
+        test_harness_free(writer);
     }
 }
 GST_END_TEST
@@ -173,7 +173,7 @@ GST_START_TEST(full_disk)
     gst_harness_set_src_caps(writer, gst_caps_ref(caps));
     fail_unless_equals_int(gst_harness_push(writer, test_frame(caps, 0)), GST_FLOW_ERROR);
     test_assert_message(bus, GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE, "/dev/full");
-    gst_harness_teardown(writer);
+    test_harness_free(writer);
 }
 GST_END_TEST
 
