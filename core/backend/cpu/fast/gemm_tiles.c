@@ -4,7 +4,7 @@
 #include "backend/cpu/fast/gemm.h"
 
 /* Rows that amortise BLAS's packing of b while a tile of out stays in the second-level cache. */
-#define TILE_ROWS 256
+#define TILE_ROWS 384
 /* Tiles enough to balance, and columns that still amortise the packing of a. */
 #define MIN_TILES   8
 #define MIN_COLUMNS 128

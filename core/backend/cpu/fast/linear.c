@@ -38,7 +38,7 @@ ISA_NAME(fast_linear)(const DinoR1KernelArgs *args)
 /* MLP: slabs of rows, each through chunks of the middle that stay in the cache. A few rows do not make slabs enough:
  * their middle is stored whole and both products are split by columns. */
 #define WHOLE_ROWS  128
-#define SLAB_ROWS   192
+#define SLAB_ROWS   384
 #define CHUNK_WIDTH 512
 
 typedef struct {
@@ -54,7 +54,7 @@ mlp_plan(const DinoR1KernelArgs *args)
     MlpPlan plan = {.k = w1[1], .f = w1[0], .n = args->inputs[3].shape.dims[0]};
 
     plan.m = dinor1_shape_size(&args->inputs[0].shape) / plan.k;
-    plan.slabs = dinor1_fast_blocks(plan.m, CLAMP(plan.m / 8, WHOLE_ROWS, SLAB_ROWS), 8);
+    plan.slabs = dinor1_fast_blocks(plan.m, CLAMP((plan.m + 3) / 4, WHOLE_ROWS, SLAB_ROWS), 8);
     plan.chunks = dinor1_fast_blocks(plan.f, CHUNK_WIDTH, 16);
     plan.middle_size = dinor1_fast_slice_size((gsize)(plan.slabs.size * plan.chunks.size) * sizeof(gfloat));
     return plan;
