@@ -112,14 +112,14 @@ yes_or_no(gboolean value)
 static void
 print_model(DinoR1Model *model)
 {
-    g_print("model:  %s\n", dinor1_model_get_path(model));
-    g_print("type:   %s, %s\n", dinor1_model_get_type(model),
+    g_print("model:      %s\n", dinor1_model_get_path(model));
+    g_print("type:       %s, %s\n", dinor1_model_get_type(model),
         dinor1_model_is_trained(model) ? "trained" : "not trained (random weights)");
-    g_print("prompts: visual: %s, text: %s\n", yes_or_no(dinor1_model_has_visual_prompts(model)),
+    g_print("prompts:    visual %s, text %s\n", yes_or_no(dinor1_model_has_visual_prompts(model)),
         yes_or_no(dinor1_model_has_text_prompts(model)));
-    g_print("embedding size: %d, queries: %d\n", dinor1_model_get_embedding_size(model),
+    g_print("embedding:  %d numbers\nqueries:    %d\n", dinor1_model_get_embedding_size(model),
         dinor1_model_get_num_queries(model));
-    g_print("hash:   %s\n\n", dinor1_model_get_hash(model));
+    g_print("hash:       %s\n\n", dinor1_model_get_hash(model));
 }
 
 static void

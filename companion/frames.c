@@ -9,7 +9,8 @@
 #include <gst/pbutils/pbutils.h>
 #include <string.h>
 
-#define POLL_INTERVAL (50 * GST_MSECOND)
+#define POLL_INTERVAL  (50 * GST_MSECOND)
+#define MAX_IDLE_POLLS 40
 
 struct _FrameReader {
     const Source *source;
@@ -147,10 +148,54 @@ release_frame(FrameReader *reader)
     g_clear_pointer(&reader->sample, gst_sample_unref);
 }
 
+/* Counts the streaming tasks, and those that run. */
+static void
+count_tasks(const GValue *value, gpointer data)
+{
+    GstElement *element = g_value_get_object(value);
+    guint *counts = data;
+
+    GST_OBJECT_LOCK(element);
+    for (GList *link = element->pads; link; link = link->next) {
+        const GstTaskState state = gst_pad_get_task_state(link->data);
+
+        counts[0] += GST_PAD_TASK(link->data) != NULL;
+        counts[1] += state == GST_TASK_STARTED;
+    }
+    GST_OBJECT_UNLOCK(element);
+}
+
+/* decodebin loses the error of a demuxer that fails while it is being plugged in; then nothing runs and nothing ends.
+ */
+static gboolean
+is_dead(FrameReader *reader)
+{
+    GstIterator *elements = gst_bin_iterate_recurse(GST_BIN(reader->pipeline));
+    guint counts[2] = {0, 0};
+
+    gst_iterator_foreach(elements, count_tasks, counts);
+    gst_iterator_free(elements);
+    return reader->source->is_local && counts[0] > 0 && counts[1] == 0;
+}
+
+static gboolean
+check_alive(FrameReader *reader, guint *idle_polls, GError **error)
+{
+    *idle_polls = is_dead(reader) ? *idle_polls + 1 : 0;
+    if (*idle_polls < MAX_IDLE_POLLS)
+        return TRUE;
+    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_DEMUX,
+        "cannot read '%s': decoding stopped after %" G_GINT64_FORMAT " frames; the file is damaged or cut off",
+        reader->source->name, reader->n_read);
+    return FALSE;
+}
+
 /* The next sample; none without error at the end and after a signal. */
 static gboolean
 pull(FrameReader *reader, GstSample **sample, GError **error)
 {
+    guint idle_polls = 0;
+
     *sample = NULL;
     while (!reader->stopped && !interrupt_get_signal()) {
         *sample = gst_app_sink_try_pull_sample(reader->sink, POLL_INTERVAL);
@@ -161,6 +206,8 @@ pull(FrameReader *reader, GstSample **sample, GError **error)
         if (!check_bus(reader, error))
             return FALSE;
         reader->stopped = gst_app_sink_is_eos(reader->sink);
+        if (!reader->stopped && !check_alive(reader, &idle_polls, error))
+            return FALSE;
     }
     return TRUE;
 }
