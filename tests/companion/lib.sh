@@ -6,8 +6,8 @@
 #   MODELS  the golden data's models (random weights)
 # Everything happens in a temporary folder that is removed at the end.
 set -u
-dinor1=$1
-models=$2
+dinor1=$(realpath "$1")
+models=$(realpath "$2")
 export LC_ALL=C.UTF-8
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
