@@ -5,7 +5,7 @@
 #include "backend/cpu/fast/panels.h"
 
 /* Floats of a task's patches, and how many patches. */
-#define PATCH_FLOATS 131072
+#define PATCH_FLOATS 524288
 #define MIN_PIXELS   24
 #define MAX_PIXELS   192
 

@@ -5,22 +5,42 @@
 #include "backend/cpu/fast/kernels.h"
 #include "backend/cpu/fast/simd_math.h"
 
+/* Weights [4, depth] that lie in order along k become 4 columns of a panel. */
+static void
+pack_four(const gfloat *weight, gint64 n_step, gint64 depth, gfloat *to)
+{
+    gint64 i = 0;
+
+    for (; i + 4 <= depth; i += 4) {
+        v_quad block[4];
+        for (gint64 r = 0; r < 4; r++)
+            memcpy(&block[r], weight + r * n_step + i, sizeof(v_quad));
+        v_transpose4(block);
+        for (gint64 r = 0; r < 4; r++)
+            memcpy(to + (i + r) * PANEL_WIDTH, &block[r], sizeof(v_quad));
+    }
+    for (; i < depth; i++)
+        for (gint64 r = 0; r < 4; r++)
+            to[i * PANEL_WIDTH + r] = weight[r * n_step + i];
+}
+
 /* One panel of one block: PANEL_WIDTH rows of the weights become columns. */
 static void
 pack_panel(gpointer user_data, gsize task, guint thread)
 {
     const DinoR1Panels *panels = user_data;
     const gint64 panel = (gint64)task % panels->n_panels, first = panel * PANEL_WIDTH;
-    gint64 depth;
+    const gint64 width = MIN(PANEL_WIDTH, panels->n - first);
+    gint64 depth, column = 0;
     const gint64 from = dinor1_fast_block(panels->depth, panels->k, (gint64)task / panels->n_panels, &depth);
+    const gfloat *weight = panels->weight + first * panels->n_step + from * panels->k_step;
     gfloat *to = panels->data + PANEL_WIDTH * (from * panels->n_panels + panel * depth);
 
-    for (gint64 row = 0; row < PANEL_WIDTH; row++) {
-        const gboolean real = first + row < panels->n;
-        const gfloat *weight = panels->weight + (real ? first + row : 0) * panels->n_step + from * panels->k_step;
-        for (gint64 i = 0; i < depth; i++)
-            to[i * PANEL_WIDTH + row] = real ? weight[i * panels->k_step] : 0;
-    }
+    for (; panels->k_step == 1 && column + 4 <= width; column += 4)
+        pack_four(weight + column * panels->n_step, panels->n_step, depth, to + column);
+    for (gint64 i = 0; i < depth; i++)
+        for (gint64 c = column; c < PANEL_WIDTH; c++)
+            to[i * PANEL_WIDTH + c] = c < width ? weight[c * panels->n_step + i * panels->k_step] : 0;
 }
 
 void
