@@ -167,7 +167,7 @@ MODELS = [
             Case("dino-r1-forty", (56, 56), classes=40),
             Case("dino-r1-mixed", (48, 80), text="a yellow cup. bicycles.", prompt_size=(40, 56), boxes=3, classes=3),
         ],
-        box_scale=2.5,
+        box_scale=3.0,
         saturates=True,
     ),  # fmt: skip
     Model(
