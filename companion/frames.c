@@ -117,6 +117,15 @@ pop_error(GstBus *bus, GString *missing)
     return message;
 }
 
+/* GStreamer's sentences for people are general; the last line of what it tells programmers says what happened. */
+static const gchar *
+get_detail(const gchar *debug)
+{
+    const gchar *line = debug ? strrchr(debug, '\n') : NULL;
+
+    return line && line[1] ? line + 1 : "no details";
+}
+
 /* Sets @error if an element reported one. */
 static gboolean
 check_bus(FrameReader *reader, GError **error)
@@ -124,16 +133,20 @@ check_bus(FrameReader *reader, GError **error)
     g_autoptr(GString) missing = g_string_new(NULL);
     g_autoptr(GstMessage) message = pop_error(reader->bus, missing);
     g_autoptr(GError) reason = NULL;
+    g_autofree gchar *debug = NULL;
 
     if (!message)
         return TRUE;
-    gst_message_parse_error(message, &reason, NULL);
+    gst_message_parse_error(message, &reason, &debug);
     if (missing->len)
         g_set_error(error, reason->domain, reason->code,
             "cannot decode '%s': GStreamer lacks a plugin for it: %s (gstreamer1.0-libav, -plugins-good, -bad and "
             "-ugly "
             "have most decoders)",
             reader->source->name, missing->str);
+    else if (g_error_matches(reason, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED))
+        g_set_error(error, reason->domain, reason->code, "cannot read '%s': %s (%s)", reader->source->name,
+            reason->message, get_detail(debug));
     else
         g_set_error(error, reason->domain, reason->code, "cannot read '%s': %s", reader->source->name, reason->message);
     return FALSE;
