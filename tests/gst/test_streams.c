@@ -231,7 +231,7 @@ GST_END_TEST
 
 GST_START_TEST(seeks)
 {
-    GstElement *element = pipeline("videotestsrc num-buffers=2000 ! video/x-raw,width=96,height=80", "fakesink");
+    GstElement *element = pipeline("videotestsrc num-buffers=3000 ! video/x-raw,width=96,height=80", "fakesink");
 
     gst_element_set_state(element, GST_STATE_PLAYING);
     for (guint i = 0; i < 10; i++) {
@@ -239,7 +239,8 @@ GST_START_TEST(seeks)
         fail_unless(
             gst_element_seek_simple(element, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, (gint64)(i * 7 % 10) * GST_SECOND));
     }
-    gst_element_send_event(element, gst_event_new_eos());
+    fail_unless(gst_element_seek(element, 1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 60 * GST_SECOND,
+        GST_SEEK_TYPE_SET, 61 * GST_SECOND));
     test_run(element);
     gst_object_unref(element);
 }
