@@ -30,6 +30,8 @@ make_plan(const DinoR1KernelArgs *args)
         .blocks = dinor1_fast_blocks(dims[1], MAX(BLOCK_FLOATS / dims[2], 1), 1),
     };
 
+    if (!args->workspace) /* only its size is asked for */
+        return plan;
     plan.means = args->workspace;
     plan.squares = plan.means + plan.batches * plan.blocks.count * plan.c;
     plan.centres = plan.squares + plan.batches * plan.blocks.count * plan.c;
