@@ -4,36 +4,28 @@
 #include "backend/cpu/fast/kernels.h"
 #include "backend/cpu/fast/panels.h"
 
-/* x [m, k] . weight [n, k]^T */
-static DinoR1Gemm
-product(gint64 m, gint64 n, gint64 k, const gfloat *x, const gfloat *weight, gfloat *out)
-{
-    return (DinoR1Gemm){
-        .m = m,
-        .n = n,
-        .k = k,
-        .a = x,
-        .lda = k,
-        .b = weight,
-        .ldb = k,
-        .trans_b = TRUE,
-        .alpha = 1,
-        .out = out,
-        .ldo = n,
-    };
-}
-
 static DinoR1Gemm
 linear_product(const DinoR1KernelArgs *args)
 {
-    const DinoR1View *x = &args->inputs[0], *weight = &args->inputs[1]; /* [..., K], [N, K] */
-    const gint64 n = weight->shape.dims[0], k = weight->shape.dims[1];
-    DinoR1Gemm gemm = product(dinor1_shape_size(&x->shape) / k, n, k, x->data, weight->data, args->outputs[0].data);
+    const DinoR1View *inputs = args->inputs; /* x [..., K], weight [N, K], bias [N]?, residual [..., N]? */
+    const gint64 n = inputs[1].shape.dims[0], k = inputs[1].shape.dims[1];
 
-    gemm.bias = args->inputs[2].data;
-    gemm.residual = args->inputs[3].data;
-    gemm.activation = args->params->linear.activation;
-    return gemm;
+    return (DinoR1Gemm){
+        .m = dinor1_shape_size(&inputs[0].shape) / k,
+        .n = n,
+        .k = k,
+        .a = inputs[0].data,
+        .lda = k,
+        .b = inputs[1].data,
+        .ldb = k,
+        .trans_b = TRUE,
+        .alpha = 1,
+        .bias = inputs[2].data,
+        .residual = inputs[3].data,
+        .out = args->outputs[0].data,
+        .ldo = n,
+        .activation = args->params->linear.activation,
+    };
 }
 
 gsize

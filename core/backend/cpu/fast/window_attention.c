@@ -115,9 +115,9 @@ expand_bias(gpointer user_data, gsize head, guint thread)
     const gint64 w = plan->window, span = 2 * w - 1;
 
     for (gint64 q = 0; q < w * w; q++) {
+        attend_set_bias(&plan->keys, bias, NULL);
         for (gint64 k = 0; k < w * w; k++)
             bias[k] = table[((q / w - k / w + w - 1) * span + q % w - k % w + w - 1) * plan->heads];
-        attend_pad_bias(&plan->keys, bias, bias);
         bias += plan->keys.n_padded;
     }
 }
