@@ -46,8 +46,8 @@ pack_panel(gpointer user_data, gsize task, guint thread)
 void
 ISA_NAME(fast_pack)(const DinoR1KernelArgs *args, const DinoR1Panels *panels)
 {
-    dinor1_fast_run(args, (gsize)(panels->depth.count * panels->n_panels), (gdouble)(panels->n * panels->k), pack_panel,
-        (gpointer)panels);
+    dinor1_fast_run(args, (gsize)(panels->depth.count * panels->n_panels), 0.4 * (gdouble)(panels->n * panels->k),
+        pack_panel, (gpointer)panels);
 }
 
 typedef struct {
