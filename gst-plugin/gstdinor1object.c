@@ -3,7 +3,12 @@
  */
 #include "gstdinor1object.h"
 
+#include "config.h"
+
 #include <math.h>
+#ifdef HAVE_GST_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
 
 /* Whole pixels that cover the box: regions of interest have no fractions. */
 static GstVideoRegionOfInterestMeta *
@@ -16,6 +21,21 @@ add_region(GstBuffer *buffer, const GstDinoR1Object *object, gint width, gint he
     return gst_buffer_add_video_region_of_interest_meta_id(
         buffer, object->label, left, top, MAX(right, left) - left, MAX(bottom, top) - top);
 }
+
+#ifdef HAVE_GST_ANALYTICS
+/* The same as GStreamer's own object detection metadata. */
+static void
+add_analytics(const GstVideoRegionOfInterestMeta *region, const GstDinoR1Object *object, GstBuffer *buffer)
+{
+    GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+    GstAnalyticsODMtd detection;
+
+    if (!relations)
+        relations = gst_buffer_add_analytics_relation_meta(buffer);
+    gst_analytics_relation_meta_add_od_mtd(relations, object->label, (gint)region->x, (gint)region->y, (gint)region->w,
+        (gint)region->h, object->score, &detection);
+}
+#endif
 
 void
 gst_dinor1_object_attach(const GstDinoR1Object *object, GstBuffer *buffer, gint width, gint height)
@@ -31,6 +51,9 @@ gst_dinor1_object_attach(const GstDinoR1Object *object, GstBuffer *buffer, gint 
     if (object->stale)
         gst_structure_set(detection, "stale", G_TYPE_BOOLEAN, TRUE, NULL);
     gst_video_region_of_interest_meta_add_param(region, detection);
+#ifdef HAVE_GST_ANALYTICS
+    add_analytics(region, object, buffer);
+#endif
 }
 
 static gboolean

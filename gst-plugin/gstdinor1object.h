@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  *   label_id                    int, the class's index in the prompt bank
  *   label                       string
  *   stale                       boolean, only there (and TRUE) if the box was found in an earlier frame
+ * With GStreamer 1.24 or later (build option analytics) there is a GstAnalyticsODMtd beside it.
  */
 typedef struct {
     GQuark label;
