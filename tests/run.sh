@@ -98,7 +98,10 @@ suite valgrind "$work/gcc" --suite memory --timeout-multiplier 10 \
     --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
 step build-clang build "$work/clang" clang -Dtests=enabled
 
-export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+# Whole stacks, so that the suppressions find the library that keeps the memory.
+export ASAN_OPTIONS=detect_stack_use_after_return=1:fast_unwind_on_malloc=0
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export GST_REGISTRY_FORK=no
 if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dfuzzing=enabled -Dbuildtype=debugoptimized \
     -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false; then
