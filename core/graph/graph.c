@@ -16,6 +16,7 @@ struct _DinoR1Graph {
     DinoR1WeightFunc find_weight;
     gpointer user_data;
     const gchar *module;
+    guint segment, n_segments; /* the open one, 0 = none; how many there were */
     GError *error;
 };
 
@@ -78,6 +79,18 @@ void
 dinor1_graph_set_module(DinoR1Graph *graph, const gchar *module)
 {
     graph->module = module;
+}
+
+void
+dinor1_graph_begin_segment(DinoR1Graph *graph)
+{
+    graph->segment = ++graph->n_segments;
+}
+
+void
+dinor1_graph_end_segment(DinoR1Graph *graph)
+{
+    graph->segment = 0;
 }
 
 const GPtrArray *
@@ -254,6 +267,7 @@ dinor1_graph_op(
     node->params = *params;
     node->n_inputs = n_inputs;
     node->module = graph->module;
+    node->segment = graph->segment;
     memcpy(node->inputs, inputs, n_inputs * sizeof *inputs);
     for (guint i = 0; i < dinor1_op_n_outputs(op); i++) {
         node->outputs[i] = new_tensor(graph, DINOR1_TENSOR_RESULT, outputs[i].dtype, &outputs[i].shape);
@@ -298,5 +312,16 @@ dinor1_reshape(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape)
     }
     alias = new_tensor(graph, DINOR1_TENSOR_ALIAS, x->dtype, &shape);
     alias->base = x->base ? x->base : x;
+    alias->detached = x->detached;
+    return alias;
+}
+
+DinoR1Tensor *
+dinor1_detach(DinoR1Graph *graph, DinoR1Tensor *x)
+{
+    DinoR1Tensor *alias = x ? dinor1_reshape(graph, x, x->shape) : NULL;
+
+    if (alias)
+        alias->detached = TRUE;
     return alias;
 }
