@@ -17,6 +17,8 @@ struct _DinoR1Graph {
     gpointer user_data;
     const gchar *module;
     guint segment, n_segments; /* the open one, 0 = none; how many there were */
+    guint stage;
+    gboolean variable;
     GError *error;
 };
 
@@ -79,6 +81,18 @@ void
 dinor1_graph_set_module(DinoR1Graph *graph, const gchar *module)
 {
     graph->module = module;
+}
+
+void
+dinor1_graph_set_variable(DinoR1Graph *graph)
+{
+    graph->variable = TRUE;
+}
+
+void
+dinor1_graph_next_stage(DinoR1Graph *graph)
+{
+    graph->stage++;
 }
 
 void
@@ -175,6 +189,7 @@ dinor1_graph_weight(DinoR1Graph *graph, const gchar *name, DinoR1Shape shape)
         tensor = new_tensor(graph, DINOR1_TENSOR_CONSTANT, view.dtype, &view.shape);
         tensor->name = g_string_chunk_insert(graph->strings, name);
         tensor->data = view.data;
+        tensor->variable = graph->variable;
         g_hash_table_insert(graph->weights, (gpointer)tensor->name, tensor);
     }
     if (!dinor1_shape_equal(&tensor->shape, &shape))
@@ -268,6 +283,7 @@ dinor1_graph_op(
     node->n_inputs = n_inputs;
     node->module = graph->module;
     node->segment = graph->segment;
+    node->stage = graph->stage;
     memcpy(node->inputs, inputs, n_inputs * sizeof *inputs);
     for (guint i = 0; i < dinor1_op_n_outputs(op); i++) {
         node->outputs[i] = new_tensor(graph, DINOR1_TENSOR_RESULT, outputs[i].dtype, &outputs[i].shape);

@@ -37,6 +37,7 @@ struct _DinoR1Tensor {
     DinoR1Tensor *base;   /* ALIAS: never itself an alias */
     DinoR1Node *producer; /* RESULT */
     gboolean detached;    /* ALIAS: no gradient flows through it */
+    gboolean variable;    /* CONSTANT: its data changes between runs (a weight in training) */
 };
 
 struct _DinoR1Node {
@@ -46,6 +47,7 @@ struct _DinoR1Node {
     DinoR1Tensor *outputs[DINOR1_MAX_OUTPUTS];
     guint n_inputs;
     const gchar *module; /* static: which part of the model it belongs to, for reports */
+    guint stage;         /* a program can run the stages one by one */
     guint segment;       /* nodes of one segment are computed again for the backward pass; 0 = kept */
 };
 
@@ -63,6 +65,13 @@ DinoR1Tensor *dinor1_graph_fail(DinoR1Graph *graph, const gchar *format, ...) G_
 
 /* Nodes appended from now on belong to @module (a static string). */
 void dinor1_graph_set_module(DinoR1Graph *graph, const gchar *module);
+
+/* Weights asked for from now on are variable: nothing that depends on them is computed ahead. */
+void dinor1_graph_set_variable(DinoR1Graph *graph);
+
+/* Nodes appended from now on belong to the next stage, so that the caller can read results and fill inputs between
+ * two stages of one run. */
+void dinor1_graph_next_stage(DinoR1Graph *graph);
 
 /* Nodes appended from now on belong to a new segment: the backward pass computes their results again from the
  * segment's inputs instead of keeping them (activation checkpointing). end: the following nodes' results are kept. */
