@@ -184,7 +184,7 @@ dinor1_graph_weight(DinoR1Graph *graph, const gchar *name, DinoR1Shape shape)
     if (graph->error)
         return NULL;
     if (!tensor) {
-        if (!graph->find_weight(graph->user_data, name, &view, &graph->error))
+        if (!graph->find_weight(graph->user_data, name, &shape, &view, &graph->error))
             return NULL;
         tensor = new_tensor(graph, DINOR1_TENSOR_CONSTANT, view.dtype, &view.shape);
         tensor->name = g_string_chunk_insert(graph->strings, name);

@@ -51,8 +51,9 @@ struct _DinoR1Node {
     guint segment;       /* nodes of one segment are computed again for the backward pass; 0 = kept */
 };
 
-/* Finds the tensor called @name: fills @data with host memory that outlives the graph. */
-typedef gboolean (*DinoR1WeightFunc)(gpointer user_data, const gchar *name, DinoR1View *view, GError **error);
+/* Finds the tensor called @name, which should be of @shape: fills @view with host memory that outlives the graph. */
+typedef gboolean (*DinoR1WeightFunc)(
+    gpointer user_data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error);
 
 /* @weights resolves dinor1_graph_weight(); NULL for graphs without weights. */
 DinoR1Graph *dinor1_graph_new(DinoR1WeightFunc weights, gpointer user_data);

@@ -46,6 +46,9 @@ DinoR1Graph *dinor1_build_prompt_encoder(const DinoR1GraphSpec *spec, DinoR1Weig
 /* Inputs: "input_ids" [1, T] i32, "position_ids" [1, T] i32, "token_mask" [1, T, T]. Output: "tokens" [1, T, D]. */
 DinoR1Graph *dinor1_build_text_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data);
 
+/* The geometry of a spec's images. (transfer full) */
+DinoR1Geometry *dinor1_build_geometry(const DinoR1GraphSpec *spec);
+
 /* The parts. Each declares its weights by their checkpoint names and marks its taps. */
 
 /* SwinBackbone with always_partition: outputs[i] [B, h, w, C] per configured stage. pixels [B, H, W, 3]. */
@@ -53,6 +56,9 @@ void dinor1_build_swin(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Te
 
 /* input_proj_vision: the backbone's maps to feat [B, N, D]. */
 DinoR1Tensor *dinor1_build_neck(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tensor *const *maps);
+
+/* The input "pixel_values" through backbone and neck: feat [B, N, D]. */
+DinoR1Tensor *dinor1_build_image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec);
 
 /* BertModel without pooler, then text_projection: [1, T, D]. */
 DinoR1Tensor *dinor1_build_bert(

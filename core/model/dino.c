@@ -12,9 +12,8 @@ pixel_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
         graph, "pixel_values", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->height, spec->width, 3));
 }
 
-/* pixels -> feat [B, N, D] */
-static DinoR1Tensor *
-image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+DinoR1Tensor *
+dinor1_build_image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
 {
     DinoR1Tensor *maps[DINOR1_SWIN_MAX_STAGES] = {NULL};
 
@@ -22,8 +21,8 @@ image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
     return dinor1_build_neck(graph, spec, maps);
 }
 
-static DinoR1Geometry *
-make_geometry(const DinoR1GraphSpec *spec)
+DinoR1Geometry *
+dinor1_build_geometry(const DinoR1GraphSpec *spec)
 {
     return dinor1_geometry_new(spec->config, spec->height, spec->width, spec->sizes, spec->batch);
 }
@@ -60,7 +59,7 @@ DinoR1Graph *
 dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
 {
     DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
-    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
+    g_autoptr(DinoR1Geometry) geometry = dinor1_build_geometry(spec);
     DinoR1DecoderLayer layers[DINOR1_MAX_LAYERS] = {{NULL, NULL}};
     DinoR1Selection selection = {NULL};
     DinoR1DecoderInput input = {NULL};
@@ -68,7 +67,7 @@ dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpo
     DinoR1Tables tables;
     DinoR1Tokens tokens;
 
-    vision = image_features(graph, spec);
+    vision = dinor1_build_image_features(graph, spec);
     dinor1_build_tables(graph, spec, geometry, &tables);
     token_inputs(graph, spec, &tokens);
     dinor1_build_encoder(graph, spec, &tables, &vision, &tokens);
@@ -87,8 +86,8 @@ DinoR1Graph *
 dinor1_build_prompt_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
 {
     DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
-    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
-    DinoR1Tensor *feat = image_features(graph, spec), *boxes;
+    g_autoptr(DinoR1Geometry) geometry = dinor1_build_geometry(spec);
+    DinoR1Tensor *feat = dinor1_build_image_features(graph, spec), *boxes;
     DinoR1Tables tables;
 
     dinor1_build_tables(graph, spec, geometry, &tables);

@@ -16,6 +16,7 @@ DinoR1Weights *dinor1_model_get_weights(const DinoR1Model *model);
 const DinoR1WordPiece *dinor1_model_get_tokenizer(const DinoR1Model *model);
 
 /* A DinoR1WeightFunc; user_data is the DinoR1Model. Resolves the names that checkpoints share between modules. */
-gboolean dinor1_model_find_weight(gpointer model, const gchar *name, DinoR1View *view, GError **error);
+gboolean dinor1_model_find_weight(
+    gpointer model, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error);
 
 G_END_DECLS
