@@ -59,6 +59,14 @@ resolve_name(const DinoR1Model *model, const gchar *name)
 }
 
 gboolean
+dinor1_model_has_weight(const DinoR1Model *model, const gchar *name)
+{
+    g_autofree gchar *stored = resolve_name(model, name);
+
+    return dinor1_weights_has(model->weights, stored);
+}
+
+gboolean
 dinor1_model_find_weight(
     gpointer user_data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error)
 {

@@ -39,8 +39,9 @@ gdouble dinor1_optimizer_step(
     DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, DinoR1Pool *pool);
 
 /* The state as tensors "optimizer.m.NAME", "optimizer.v.NAME" and the step counter, appended to @tensors (element-type
- * DinoR1StoredTensor, borrowing the optimizer's memory) and @metadata; and back. */
-void dinor1_optimizer_store(const DinoR1Optimizer *optimizer, GArray *tensors, GHashTable *metadata);
+ * DinoR1StoredTensor, borrowing the optimizer's memory, their names in @names) and @metadata; and back. */
+void dinor1_optimizer_store(
+    const DinoR1Optimizer *optimizer, GArray *tensors, GStringChunk *names, GHashTable *metadata);
 gboolean dinor1_optimizer_restore(DinoR1Optimizer *optimizer, const DinoR1Safetensors *file, GError **error);
 
 typedef enum {

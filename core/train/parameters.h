@@ -24,7 +24,7 @@ typedef struct {
 /* @model: (nullable): the checkpoint to start from; what it lacks, or everything without one, is initialised as the
  * published classes do (_init_weights of GroundingDinoPreTrainedModel and SwinPreTrainedModel; the visual prompt
  * encoder by the same rules; denoising_label_embedding N(0, 1)), from @seed and the tensor's name alone, so that the
- * order of requests does not matter. */
+ * order of requests does not matter. Borrows @config. */
 DinoR1Parameters *dinor1_parameters_new(const DinoR1Config *config, DinoR1Model *model, guint64 seed);
 void dinor1_parameters_free(DinoR1Parameters *parameters);
 
@@ -39,7 +39,8 @@ const DinoR1Parameter *dinor1_parameters_lookup(const DinoR1Parameters *paramete
 /* No parameter is made after this: a request for an unknown one is an error. */
 void dinor1_parameters_freeze(DinoR1Parameters *parameters);
 
-/* (transfer full): a frozen deep copy, for the reference model and for the moving average. */
+/* (transfer full): a frozen deep copy, for the reference model and for the moving average; NULL if there is not enough
+ * memory. */
 DinoR1Parameters *dinor1_parameters_copy(const DinoR1Parameters *parameters);
 /* Overwrites all values; both must hold the same tensors. */
 void dinor1_parameters_assign(DinoR1Parameters *to, const DinoR1Parameters *from);

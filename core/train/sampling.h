@@ -32,6 +32,8 @@ typedef struct {
 /* For each class of the batch one of its boxes at random, over all images. */
 DinoR1PromptChoice *dinor1_choose_prompts(
     const DinoR1ImageLabels *images, guint n_images, guint n_boxes_padded, DinoR1Rng *rng);
+/* The number of a dataset class among the batch's; n_classes if it is not one of them. */
+guint dinor1_prompt_choice_find(const DinoR1PromptChoice *choice, guint class_index);
 void dinor1_prompt_choice_free(DinoR1PromptChoice *choice);
 
 /* Contrastive denoising queries (DINO's CDN), the same number for every image. */
