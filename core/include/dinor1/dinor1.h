@@ -3,8 +3,10 @@
  */
 #pragma once
 
+#include <dinor1/dataset.h>
 #include <dinor1/detector.h>
 #include <dinor1/error.h>
+#include <dinor1/eval.h>
 #include <dinor1/image.h>
 #include <dinor1/inspect.h>
 #include <dinor1/model.h>
