@@ -54,6 +54,12 @@ opcheck_sum_tolerance(gint64 k)
     return 1e-6 + sqrt((gdouble)k) * 0x1p-22;
 }
 
+gdouble
+opcheck_position_tolerance(gdouble span)
+{
+    return 2e-6 + span * 0x1p-22;
+}
+
 gchar *
 opcheck_shape_text(const DinoR1Shape *shape)
 {
@@ -92,6 +98,10 @@ fill_value(const DinoR1Shape *shape, OpFill fill, gint64 index, gdouble random)
     switch (fill.kind) {
     case FILL_UNIFORM:
         return uniform;
+    case FILL_QUARTERS:
+        return (gfloat)floor(4 * fill.low + random * (4 * ((gdouble)fill.high - fill.low) + 1)) / 4;
+    case FILL_ODD:
+        return (gfloat)(2 * floor(32 * (gdouble)uniform) + 1) / 64;
     case FILL_STEPS:
     case FILL_INDEX:
         return (gfloat)floor(fill.low + random * ((gdouble)fill.high - fill.low + 1));

@@ -156,13 +156,13 @@ check_case(Check *check, const OpCase *c)
 static void
 print_summary(const Check *check)
 {
-    g_print("%-22s %5s", "worst error / allowed", "cases");
+    g_print("%-26s %5s", "worst error / allowed", "cases");
     for (guint level = 1; level < OPCHECK_N_LEVELS; level++)
         g_print(" %9s", opcheck_levels[level].name);
     for (gint op = 0; op < DINOR1_N_OPS; op++) {
         if (check->n_cases[op] == 0)
             continue;
-        g_print("\n%-22s %5u", dinor1_op_name(op), check->n_cases[op]);
+        g_print("\n%-26s %5u", dinor1_op_name(op), check->n_cases[op]);
         for (guint level = 1; level < OPCHECK_N_LEVELS; level++) {
             if (check->worst[level][op] < 0)
                 g_print(" %9s", "-");
@@ -231,6 +231,7 @@ make_cases(void)
     opcheck_attention_cases(cases);
     opcheck_window_cases(cases);
     opcheck_deformable_cases(cases);
+    opcheck_loss_cases(cases);
     opcheck_layout_cases(cases);
     opcheck_select_cases(cases);
     opcheck_big_cases(cases);

@@ -16,6 +16,8 @@
 
 typedef enum {
     FILL_UNIFORM,  /* low … high */
+    FILL_QUARTERS, /* whole quarters low … high */
+    FILL_ODD,      /* odd 64ths between low and high, so that no sum with coarser numbers is whole */
     FILL_STEPS,    /* whole numbers low … high, so that many are equal */
     FILL_MASK,     /* rows of the last dimension in turn: all -inf, about half -inf, nothing masked */
     FILL_IDENTITY, /* last two dimensions: 0 on the diagonal, else -inf */
@@ -62,6 +64,10 @@ void opcheck_case_free(OpCase *c);
 /* The tolerance of a sum of @k products: rounding errors add up like a random walk. */
 gdouble opcheck_sum_tolerance(gint64 k);
 
+/* The tolerance of a bilinear sample, in values: its position comes from numbers of up to @span pixels, is known to
+ * some units of span * 2^-24 pixels, and what it takes from a neighbour to as much of a value. */
+gdouble opcheck_position_tolerance(gdouble span);
+
 /* "2x3x5" (transfer full) */
 gchar *opcheck_shape_text(const DinoR1Shape *shape);
 
@@ -76,6 +82,7 @@ void opcheck_conv_cases(GPtrArray *cases);
 void opcheck_attention_cases(GPtrArray *cases);
 void opcheck_window_cases(GPtrArray *cases);
 void opcheck_deformable_cases(GPtrArray *cases);
+void opcheck_loss_cases(GPtrArray *cases);
 void opcheck_layout_cases(GPtrArray *cases);
 void opcheck_select_cases(GPtrArray *cases);
 void opcheck_big_cases(GPtrArray *cases);
