@@ -70,7 +70,7 @@ DINOR1_API const gchar *dinor1_coco_bad_to_string(DinoR1CocoBad bad);
 typedef struct {
     gboolean skip_bad;             /* leave out what is bad and count it, instead of failing at the first */
     gboolean annotations_optional; /* accept a file without "annotations", such as COCO's image_info files */
-    guint max_boxes;               /* of one image; 0 = no limit */
+    guint max_boxes;               /* annotations of one image; 0 = no limit */
 } DinoR1CocoOptions;
 
 /**
