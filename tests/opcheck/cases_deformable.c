@@ -67,7 +67,6 @@ add_deformable_grad(GPtrArray *cases, const Row *row)
         opcheck_position_tolerance(farthest(row->levels)) + opcheck_sum_tolerance(row->b * row->q * row->d),
         "%s, %d coordinates", row->what, (gint)row->coordinates);
 
-    c->scale = 0.5 / sqrt((gdouble)row->levels->n_levels * row->points);
     add_operands(c, row);
     opcheck_input(c, DINOR1_SHAPE(row->b, row->q, row->heads * row->d), UNIT);
 }
