@@ -252,7 +252,7 @@ add_deformables(GPtrArray *cases)
         c->params.deformable.widths[1] = 1;
         opcheck_input(c, DINOR1_SHAPE(2, 14, 6), UNIT);
         opcheck_input(c, DINOR1_SHAPE(rows[i].reference_b, 3, rows[i].reference_l, rows[i].coordinates),
-            (OpFill){FILL_QUARTERS, 0.25, 0.75});
+            (OpFill){FILL_EVEN, 0.25, 0.75});
         opcheck_input(c, DINOR1_SHAPE(2, 3, 24), rows[i].offsets);
         opcheck_input(c, DINOR1_SHAPE(2, 3, 12), UNIFORM(-2, 2));
     }

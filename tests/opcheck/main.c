@@ -247,6 +247,7 @@ make_cases(void)
     opcheck_layout_cases(cases);
     opcheck_select_cases(cases);
     opcheck_big_cases(cases);
+    opcheck_big_grad_cases(cases);
     return cases;
 }
 
