@@ -70,9 +70,10 @@ static gboolean
 read_annotation(Reader *reader, guint number)
 {
     const guint required = DINOR1_RECORD_ID | DINOR1_RECORD_IMAGE | DINOR1_RECORD_CATEGORY | DINOR1_RECORD_BOX;
+    const guint optional = DINOR1_RECORD_AREA | DINOR1_RECORD_CROWD | DINOR1_RECORD_IGNORE;
     DinoR1CocoRecord record = {.number = number};
 
-    if (!dinor1_coco_record_read(&reader->json, required, reader->key, &record))
+    if (!dinor1_coco_record_read(&reader->json, required, optional, reader->key, &record))
         return FALSE;
     if (record.bad != DINOR1_COCO_GOOD)
         return reject(reader, &record, record.bad);

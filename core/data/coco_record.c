@@ -142,14 +142,14 @@ read_field(DinoR1Json *json, DinoR1CocoRecord *record, guint bit)
 }
 
 static void
-read_member(DinoR1Json *json, const gchar *key, DinoR1CocoRecord *record)
+read_member(DinoR1Json *json, const gchar *key, guint known, DinoR1CocoRecord *record)
 {
     const gchar *expected;
     guint i = 0;
 
     while (i < G_N_ELEMENTS(fields) && strcmp(key, fields[i].key) != 0)
         i++;
-    if (i == G_N_ELEMENTS(fields)) {
+    if (i == G_N_ELEMENTS(fields) || !(known & fields[i].bit)) {
         dinor1_json_skip(json);
         return;
     }
@@ -179,7 +179,7 @@ check_record(DinoR1CocoRecord *record, guint required)
 }
 
 gboolean
-dinor1_coco_record_read(DinoR1Json *json, guint required, GString *key, DinoR1CocoRecord *record)
+dinor1_coco_record_read(DinoR1Json *json, guint required, guint optional, GString *key, DinoR1CocoRecord *record)
 {
     *record = (DinoR1CocoRecord){.number = record->number, .bad = DINOR1_COCO_GOOD};
     if (dinor1_json_peek(json) != '{') {
@@ -188,7 +188,7 @@ dinor1_coco_record_read(DinoR1Json *json, guint required, GString *key, DinoR1Co
     }
     dinor1_json_enter(json, '{');
     while (dinor1_json_next(json, '}') && dinor1_json_key(json, key))
-        read_member(json, key->str, record);
+        read_member(json, key->str, required | optional, record);
     check_record(record, required);
     return !json->problem;
 }
@@ -220,9 +220,11 @@ dinor1_coco_set_record_error(
         what = g_strdup_printf("there is no image %" G_GINT64_FORMAT, record->image_id);
     else if (bad == DINOR1_COCO_BAD_CATEGORY)
         what = g_strdup_printf("there is no category %" G_GINT64_FORMAT, record->category_id);
+    else if (bad == DINOR1_COCO_BAD_SIZE && record->area < 0 && record->seen & DINOR1_RECORD_AREA)
+        what = g_strdup_printf("area is negative: %g", record->area);
     else if (bad == DINOR1_COCO_BAD_SIZE || bad == DINOR1_COCO_BAD_OUTSIDE)
-        what = g_strdup_printf("%s: bbox [%g, %g, %g, %g], area %g, image %" G_GINT64_FORMAT,
-            dinor1_coco_bad_to_string(bad), box->x, box->y, box->width, box->height, record->area, record->image_id);
+        what = g_strdup_printf("%s: bbox [%g, %g, %g, %g] of image %" G_GINT64_FORMAT, dinor1_coco_bad_to_string(bad),
+            box->x, box->y, box->width, box->height, record->image_id);
     else
         what = g_strdup_printf("%s (image %" G_GINT64_FORMAT ")", dinor1_coco_bad_to_string(bad), record->image_id);
     dinor1_coco_set_entry_error(

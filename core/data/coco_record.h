@@ -31,8 +31,10 @@ typedef struct {
     gboolean crowd, ignore;
 } DinoR1CocoRecord;
 
-/* Reads any JSON value as a record. What is wrong with it goes to @record; FALSE if it is not JSON. @key: a buffer. */
-gboolean dinor1_coco_record_read(DinoR1Json *json, guint required, GString *key, DinoR1CocoRecord *record);
+/* Reads any JSON value as a record of the @required and @optional members. What is wrong with it goes to @record; FALSE
+ * if it is not JSON. @key: a buffer. */
+gboolean dinor1_coco_record_read(
+    DinoR1Json *json, guint required, guint optional, GString *key, DinoR1CocoRecord *record);
 
 /* A value read or skipped: FALSE if it is not an integer from 0 to 2^63-1. */
 gboolean dinor1_coco_read_id(DinoR1Json *json, gint64 *id);

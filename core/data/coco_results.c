@@ -112,7 +112,7 @@ read_results(DinoR1CocoResults *results, DinoR1Json *json, const gchar *name, gb
     for (; dinor1_json_next(json, ']'); record.number++) {
         DinoR1CocoBad bad;
 
-        if (!dinor1_coco_record_read(json, required, key, &record))
+        if (!dinor1_coco_record_read(json, required, 0, key, &record))
             return FALSE;
         bad = append_record(results, &record);
         if (bad == DINOR1_COCO_GOOD)
