@@ -49,19 +49,19 @@ relax(Assignment *a, guint column, gdouble base)
     }
 }
 
-/* Flips the path that ends at the free row @end. */
+/* Flips the path from the free row @end back to column @first: every column on it takes the row it was reached from. */
 static void
 augment(Assignment *a, guint end, guint first, guint *row_of_column)
 {
     guint row = end, column;
 
     do {
-        column = a->from[row];
-        a->column_of[row] = column;
+        const guint reached = row;
+
+        column = a->from[reached];
         row = row_of_column[column];
-        row_of_column[column] = row == FREE ? end : row;
-        if (row == FREE)
-            break;
+        row_of_column[column] = reached;
+        a->column_of[reached] = column;
     } while (column != first);
 }
 
@@ -122,9 +122,6 @@ dinor1_assign(const gfloat *cost, guint n_rows, guint n_columns, guint stride, g
     memset(row_of_column, 0xff, n_columns * sizeof *row_of_column);
     for (guint column = 0; column < n_columns; column++)
         assign_column(&a, column, row_of_column);
-    for (guint row = 0; row < n_rows; row++)
-        if (a.column_of[row] != FREE)
-            row_of_column[a.column_of[row]] = row;
     g_free(a.u);
     g_free(a.v);
     g_free(a.distance);
