@@ -13,6 +13,12 @@ typedef struct {
     gboolean json;
 } Options;
 
+static const gchar *
+get_size(const Options *options)
+{
+    return options->size ? options->size : "640x480";
+}
+
 /* What was measured. */
 typedef struct {
     gint width, height;
@@ -178,7 +184,7 @@ check_options(const Options *options, Result *result, GError **error)
            command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) &&
            command_check_range("--runs", options->runs, 1, 1000000, error) &&
            command_check_range("--threads", options->threads, 0, 1024, error) &&
-           command_parse_size(options->size, &result->width, &result->height, error);
+           command_parse_size(get_size(options), &result->width, &result->height, error);
 }
 
 static gboolean
@@ -209,7 +215,7 @@ bench(const Options *options, GError **error)
 int
 cmd_bench(gint argc, gchar **argv)
 {
-    Options options = {.size = g_strdup("640x480"), .prompts = 4, .runs = 10};
+    Options options = {.prompts = 4, .runs = 10};
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options.model, "model directory (required)", "DIR"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},

@@ -21,7 +21,6 @@ typedef struct {
 /* One run over all sources. */
 typedef struct {
     DinoR1Detector *detector;
-    const DinoR1PromptBank *bank;
     DetectOutputs *outputs;
     Progress *progress;
     guint n_sources, source_index; /* for the progress */
@@ -177,14 +176,13 @@ print_summary(const Run *run, gdouble seconds)
 }
 
 static gboolean
-run_over_sources(const Options *options, const GPtrArray *sources, DinoR1Detector *detector,
-    const DinoR1PromptBank *bank, DetectOutputs *outputs, GError **error)
+run_over_sources(
+    const Options *options, const GPtrArray *sources, DinoR1Detector *detector, DetectOutputs *outputs, GError **error)
 {
     const gint64 start = g_get_monotonic_time();
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(DinoR1Detection));
     Run run = {
         .detector = detector,
-        .bank = bank,
         .outputs = outputs,
         .progress = progress_new(options->quiet),
         .n_sources = sources->len,
@@ -216,7 +214,7 @@ detect(const Options *options, GError **error)
         !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)) ||
         !(bank = make_bank(options, exemplars, detector, error)) || !detect_outputs_set_bank(outputs, bank, error))
         return FALSE;
-    return run_over_sources(options, sources, detector, bank, outputs, error);
+    return run_over_sources(options, sources, detector, outputs, error);
 }
 
 static void

@@ -13,6 +13,12 @@ typedef struct {
     gboolean tensors, json;
 } Options;
 
+static const gchar *
+get_size(const Options *options)
+{
+    return options->size ? options->size : "640x480";
+}
+
 /* The tensors whose names begin alike. */
 typedef struct {
     gchar *prefix;
@@ -112,14 +118,14 @@ yes_or_no(gboolean value)
 static void
 print_model(DinoR1Model *model)
 {
-    g_print("model:  %s\n", dinor1_model_get_path(model));
-    g_print("type:   %s, %s\n", dinor1_model_get_type(model),
+    g_print("model:      %s\n", dinor1_model_get_path(model));
+    g_print("type:       %s, %s\n", dinor1_model_get_type(model),
         dinor1_model_is_trained(model) ? "trained" : "not trained (random weights)");
-    g_print("prompts: visual: %s, text: %s\n", yes_or_no(dinor1_model_has_visual_prompts(model)),
+    g_print("prompts:    visual %s, text %s\n", yes_or_no(dinor1_model_has_visual_prompts(model)),
         yes_or_no(dinor1_model_has_text_prompts(model)));
-    g_print("embedding size: %d, queries: %d\n", dinor1_model_get_embedding_size(model),
+    g_print("embedding:  %d numbers\nqueries:    %d\n", dinor1_model_get_embedding_size(model),
         dinor1_model_get_num_queries(model));
-    g_print("hash:   %s\n\n", dinor1_model_get_hash(model));
+    g_print("hash:       %s\n\n", dinor1_model_get_hash(model));
 }
 
 static void
@@ -171,7 +177,7 @@ print_text(const Options *options, DinoR1Model *model, const GArray *groups, con
     if (options->tensors)
         print_tensors(model);
     print_groups(groups);
-    g_print("\na picture of %s with %d prompts is seen as %dx%d:\n", options->size, options->prompts,
+    g_print("\na picture of %s with %d prompts is seen as %dx%d:\n", get_size(options), options->prompts,
         profile->input_width, profile->input_height);
     profile_table_print("module", profile->modules, profile->n_modules);
     g_print("\n");
@@ -262,7 +268,7 @@ inspect(const Options *options, GError **error)
 
     if (!command_require("--model", options->model, error) ||
         !command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) ||
-        !command_parse_size(options->size, &width, &height, error) ||
+        !command_parse_size(get_size(options), &width, &height, error) ||
         !(model = dinor1_model_load(options->model, error)) || !(detector = dinor1_detector_new(model, NULL, error)) ||
         !(profile = dinor1_detector_profile(detector, width, height, (guint)options->prompts, 0, error)))
         return FALSE;
@@ -274,7 +280,7 @@ inspect(const Options *options, GError **error)
 int
 cmd_inspect(gint argc, gchar **argv)
 {
-    Options options = {.size = g_strdup("640x480"), .prompts = 4};
+    Options options = {.prompts = 4};
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options.model, "model directory (required)", "DIR"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},

@@ -9,7 +9,8 @@
 #include <gst/pbutils/pbutils.h>
 #include <string.h>
 
-#define POLL_INTERVAL (50 * GST_MSECOND)
+#define POLL_INTERVAL  (50 * GST_MSECOND)
+#define MAX_IDLE_POLLS 40
 
 struct _FrameReader {
     const Source *source;
@@ -116,6 +117,15 @@ pop_error(GstBus *bus, GString *missing)
     return message;
 }
 
+/* GStreamer's sentences for people are general; the last line of what it tells programmers says what happened. */
+static const gchar *
+get_detail(const gchar *debug)
+{
+    const gchar *line = debug ? strrchr(debug, '\n') : NULL;
+
+    return line && line[1] ? line + 1 : "no details";
+}
+
 /* Sets @error if an element reported one. */
 static gboolean
 check_bus(FrameReader *reader, GError **error)
@@ -123,16 +133,20 @@ check_bus(FrameReader *reader, GError **error)
     g_autoptr(GString) missing = g_string_new(NULL);
     g_autoptr(GstMessage) message = pop_error(reader->bus, missing);
     g_autoptr(GError) reason = NULL;
+    g_autofree gchar *debug = NULL;
 
     if (!message)
         return TRUE;
-    gst_message_parse_error(message, &reason, NULL);
+    gst_message_parse_error(message, &reason, &debug);
     if (missing->len)
         g_set_error(error, reason->domain, reason->code,
             "cannot decode '%s': GStreamer lacks a plugin for it: %s (gstreamer1.0-libav, -plugins-good, -bad and "
             "-ugly "
             "have most decoders)",
             reader->source->name, missing->str);
+    else if (g_error_matches(reason, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED))
+        g_set_error(error, reason->domain, reason->code, "cannot read '%s': %s (%s)", reader->source->name,
+            reason->message, get_detail(debug));
     else
         g_set_error(error, reason->domain, reason->code, "cannot read '%s': %s", reader->source->name, reason->message);
     return FALSE;
@@ -147,10 +161,54 @@ release_frame(FrameReader *reader)
     g_clear_pointer(&reader->sample, gst_sample_unref);
 }
 
+/* Counts the streaming tasks, and those that run. */
+static void
+count_tasks(const GValue *value, gpointer data)
+{
+    GstElement *element = g_value_get_object(value);
+    guint *counts = data;
+
+    GST_OBJECT_LOCK(element);
+    for (GList *link = element->pads; link; link = link->next) {
+        const GstTaskState state = gst_pad_get_task_state(link->data);
+
+        counts[0] += GST_PAD_TASK(link->data) != NULL;
+        counts[1] += state == GST_TASK_STARTED;
+    }
+    GST_OBJECT_UNLOCK(element);
+}
+
+/* decodebin loses the error of a demuxer that fails while it is being plugged in; then nothing runs and nothing ends.
+ */
+static gboolean
+is_dead(FrameReader *reader)
+{
+    GstIterator *elements = gst_bin_iterate_recurse(GST_BIN(reader->pipeline));
+    guint counts[2] = {0, 0};
+
+    gst_iterator_foreach(elements, count_tasks, counts);
+    gst_iterator_free(elements);
+    return reader->source->is_local && counts[0] > 0 && counts[1] == 0;
+}
+
+static gboolean
+check_alive(FrameReader *reader, guint *idle_polls, GError **error)
+{
+    *idle_polls = is_dead(reader) ? *idle_polls + 1 : 0;
+    if (*idle_polls < MAX_IDLE_POLLS)
+        return TRUE;
+    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_DEMUX,
+        "cannot read '%s': decoding stopped after %" G_GINT64_FORMAT " frames; the file is damaged or cut off",
+        reader->source->name, reader->n_read);
+    return FALSE;
+}
+
 /* The next sample; none without error at the end and after a signal. */
 static gboolean
 pull(FrameReader *reader, GstSample **sample, GError **error)
 {
+    guint idle_polls = 0;
+
     *sample = NULL;
     while (!reader->stopped && !interrupt_get_signal()) {
         *sample = gst_app_sink_try_pull_sample(reader->sink, POLL_INTERVAL);
@@ -161,6 +219,8 @@ pull(FrameReader *reader, GstSample **sample, GError **error)
         if (!check_bus(reader, error))
             return FALSE;
         reader->stopped = gst_app_sink_is_eos(reader->sink);
+        if (!reader->stopped && !check_alive(reader, &idle_polls, error))
+            return FALSE;
     }
     return TRUE;
 }

@@ -32,11 +32,16 @@ if [ -z "${PROMPT_BOX:-}" ]; then
     echo "No PROMPT_BOX given: the example is the middle of the first frame, $PROMPT_BOX (x,y,w,h of $width x $height)."
 fi
 
-out=${OUT:-$PWD/quickstart-out} model=${MODEL:-$root/models/dinor1-nano}
+out=${OUT:-$PWD/quickstart-out}
+model=${MODEL:-$root/models/dinor1-nano}
 mkdir -p "$out"
+trained=true threshold=0.3
+if grep -q '"trained": *false' "$model/config.json"; then
+    trained=false threshold=0.05 # random weights give low scores
+fi
 launch -e uridecodebin uri="$uri" ! video/x-raw ! queue ! \
     dinor1detect model="$model" prompt-box="$PROMPT_BOX" \
-    prompt-label="${LABEL:-object}" threshold="${THRESHOLD:-0.1}" ! \
+    prompt-label="${LABEL:-object}" threshold="${THRESHOLD:-$threshold}" ! \
     dinor1json location="$out/detections.jsonl" ! dinor1overlay ! videoconvert ! queue ! \
     vp8enc deadline=1 cpu-used=16 end-usage=cq cq-level=20 max-quantizer=40 target-bitrate=8000000 ! webmmux ! \
     filesink location="$out/annotated.webm" | tee "$out/log.txt"
@@ -51,6 +56,4 @@ echo "$frames frames in $seconds s: $(awk "BEGIN { printf \"%.1f\", $frames / $s
 echo "annotated video  $out/annotated.webm"
 echo "detections       $out/detections.jsonl, one line of JSON per frame"
 echo "one frame        $out/frame.png"
-if grep -q '"trained": *false' "$model/config.json"; then
-    echo "This model is not trained yet: its boxes show that the pipeline works, not what is in the picture."
-fi
+$trained || echo "This model is not trained yet: its boxes show that the pipeline works, not what is in the picture."

@@ -3,6 +3,7 @@
  */
 #include "io/weights.h"
 
+#include "base/sha256.h"
 #include "io/file.h"
 #include "io/json.h"
 
@@ -297,36 +298,26 @@ dinor1_weights_get_tensor(const DinoR1Weights *weights, guint index)
 }
 
 static void
-hash_string(GChecksum *checksum, const gchar *s)
+hash_string(DinoR1Sha256 *sha, const gchar *s)
 {
-    g_checksum_update(checksum, (const guchar *)s, strlen(s) + 1);
-}
-
-/* In pieces: GLib's SHA-256 counts the bytes of one call in 32 bits. */
-static void
-hash_data(GChecksum *checksum, const guint8 *data, gsize size)
-{
-    const gsize piece = 1 << 30;
-
-    for (; size > piece; data += piece, size -= piece)
-        g_checksum_update(checksum, data, piece);
-    g_checksum_update(checksum, data, size);
+    dinor1_sha256_update(sha, s, strlen(s) + 1);
 }
 
 static gchar *
 compute_hash(const DinoR1Weights *weights)
 {
-    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    DinoR1Sha256 sha;
 
+    dinor1_sha256_init(&sha, FALSE);
     for (guint i = 0; i < weights->entries->len; i++) {
         const DinoR1StoredTensor *stored = dinor1_weights_get_tensor(weights, i);
 
-        hash_string(checksum, stored->name);
-        hash_string(checksum, dinor1_stored_type_name(stored->dtype));
-        g_checksum_update(checksum, (const guchar *)stored->dims, stored->n_dims * sizeof *stored->dims);
-        hash_data(checksum, stored->data, stored->size);
+        hash_string(&sha, stored->name);
+        hash_string(&sha, dinor1_stored_type_name(stored->dtype));
+        dinor1_sha256_update(&sha, stored->dims, stored->n_dims * sizeof *stored->dims);
+        dinor1_sha256_update(&sha, stored->data, stored->size);
     }
-    return g_strdup(g_checksum_get_string(checksum));
+    return dinor1_sha256_finish(&sha);
 }
 
 const gchar *

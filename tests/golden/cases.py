@@ -108,8 +108,8 @@ MODELS = [
         GroundingDinoForObjectDetection,
         config(GroundingDinoConfig, text_config=bert(hidden_size=32, num_attention_heads=4), decoder_n_points=4),
         [
-            Case("gdino-tied", (64, 96), text="a red car. the traffic lights. dogs."),
-            Case("gdino-padded", (60, 80), valid=[(60, 50), (43, 80)], text="person with a hat. bus?"),
+            Case("gdino-tied", (72, 130), text="a red car. the traffic lights. dogs."),
+            Case("gdino-padded", (72, 100), valid=[(72, 66), (49, 100)], text="person with a hat. bus?"),
         ],
     ),
     Model(
@@ -132,7 +132,7 @@ MODELS = [
                 out_indices=[1, 2, 3],
             ),
             two_stage_bbox_embed_share=True, encoder_layers=1, decoder_layers=2, encoder_attention_heads=8,
-            activation_function="gelu", num_queries=50,
+            activation_function="gelu", num_queries=36,
         ),
         [Case("gdino-odd", (12, 106), text="small bottle on the table. zebra crossing. chair.")],
         dtype=torch.bfloat16,
@@ -167,7 +167,7 @@ MODELS = [
             Case("dino-r1-forty", (56, 56), classes=40),
             Case("dino-r1-mixed", (48, 80), text="a yellow cup. bicycles.", prompt_size=(40, 56), boxes=3, classes=3),
         ],
-        box_scale=2.5,
+        box_scale=3.0,
         saturates=True,
     ),  # fmt: skip
     Model(

@@ -151,12 +151,14 @@ class DinoR1ForObjectDetection(MMGroundingDinoForObjectDetection):
     @contextmanager
     def _tokens_in_place_of_text(self, tokens, mask, position):
         logit = torch.special.logit
+        patches = (
+            (published, "generate_masks_with_special_tokens_and_transfer_map", lambda ids: (mask, position)),
+            (torch.special, "logit", lambda x, eps: logit(x, eps=LOGIT_EPS)),
+        )
         with ExitStack() as stack:
-            for target, name, replacement in (
-                (self.model, "text_backbone", GivenTokens(tokens)),
-                (self.model, "text_projection", nn.Identity()),
-                (published, "generate_masks_with_special_tokens_and_transfer_map", lambda ids: (mask, position)),
-                (torch.special, "logit", lambda x, eps: logit(x, eps=LOGIT_EPS)),
-            ):
+            for target, name, replacement in patches:
                 stack.enter_context(mock.patch.object(target, name, replacement))
+            for name, replacement in (("text_backbone", GivenTokens(tokens)), ("text_projection", nn.Identity())):
+                stack.callback(setattr, self.model, name, getattr(self.model, name))
+                setattr(self.model, name, replacement)
             yield

@@ -205,7 +205,7 @@ GST_START_TEST(starts_after_a_failure)
     g_object_set(detect, "model", test_model(), NULL);
     harness = test_harness(detect, &bus);
     gst_buffer_unref(test_push(harness, caps, 0));
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 

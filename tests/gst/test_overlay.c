@@ -100,7 +100,7 @@ GST_START_TEST(every_format)
         after = gst_harness_push_and_pull(harness, in);
         fail_unless(after != NULL);
         assert_box(before, after, caps);
-        gst_harness_teardown(harness);
+        test_harness_free(harness);
     }
 }
 GST_END_TEST
@@ -117,7 +117,7 @@ GST_START_TEST(shared_frame)
     after = gst_harness_push_and_pull(harness, gst_buffer_ref(in));
     assert_box(in, after, caps);
     assert_box(original, after, caps);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -136,7 +136,7 @@ GST_START_TEST(without_detections_untouched)
     a = to_rgba(before, caps);
     b = to_rgba(after, caps);
     fail_unless_equals_int(count_changed(a, b, 0, 0, WIDTH, HEIGHT), 0);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -181,7 +181,7 @@ GST_START_TEST(strides_and_offsets)
         add_region(in, 40, 50, 60, 40, FALSE);
         after = gst_harness_push_and_pull(harness, in);
         assert_box(before, after, caps);
-        gst_harness_teardown(harness);
+        test_harness_free(harness);
     }
 }
 GST_END_TEST
@@ -204,7 +204,7 @@ GST_START_TEST(unaligned_is_an_error)
         add_region(in, 40, 50, 60, 40, FALSE);
         fail_unless_equals_int(gst_harness_push(harness, in), GST_FLOW_ERROR);
         test_assert_message(bus, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "aligned");
-        gst_harness_teardown(harness);
+        test_harness_free(harness);
     }
 }
 GST_END_TEST
@@ -224,7 +224,7 @@ GST_START_TEST(stale_boxes_differ)
     b = to_rgba(after, caps);
     fail_unless(count_changed(a, b, 40, 89, 100, 90) > 15);
     fail_unless(count_changed(a, b, 40, 89, 100, 90) < 60);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -248,7 +248,7 @@ GST_START_TEST(caps_change)
         if (sizes[i][0] == WIDTH)
             assert_box(before, after, other);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 

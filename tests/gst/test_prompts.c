@@ -63,7 +63,7 @@ GST_START_TEST(runs_without_prompts)
         fail_unless_equals_int(count(harness), 0);
     test_assert_message(bus, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "no prompts");
     fail_unless(gst_bus_pop_filtered(bus, GST_MESSAGE_WARNING) == NULL, "warned more than once");
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -78,7 +78,7 @@ GST_START_TEST(prompt_box_at_start)
     assert_label(harness, "thing");
     assert_label(harness, "thing");
     fail_unless(gst_bus_pop_filtered(bus, GST_MESSAGE_WARNING) == NULL);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -90,7 +90,7 @@ GST_START_TEST(prompt_box_while_playing)
     fail_unless_equals_int(count(harness), 0);
     g_object_set(harness->element, "prompt-box", "10,10,30,30", "prompt-label", "late", NULL);
     assert_label(harness, "late");
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -114,7 +114,7 @@ GST_START_TEST(add_prompt_signal)
     fail_if(add_prompt(harness, "", 5, 5, 20, 20));
     fail_if(add_prompt(harness, NULL, 5, 5, 20, 20));
     fail_if(add_prompt(harness, "a", 5, 5, 0, 20));
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -141,7 +141,7 @@ GST_START_TEST(bad_prompts_are_warnings)
     g_object_set(harness->element, "prompts", garbage, NULL);
     fail_unless_equals_int(count(harness), 5);
     test_assert_message(bus, GST_MESSAGE_WARNING, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, "garbage");
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -167,7 +167,7 @@ GST_START_TEST(bank_replaces_all)
     }
     g_object_set(harness->element, "prompts", NULL, NULL);
     fail_unless_equals_int(count(harness), 0);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -189,7 +189,7 @@ GST_START_TEST(limits_while_playing)
     middle = g_array_index(found, TestRegion, 2).confidence;
     g_object_set(harness->element, "threshold", (gfloat)middle / 2, NULL);
     fail_unless(count(harness) > 0);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -224,14 +224,14 @@ GST_START_TEST(inference_interval)
 
         fail_if(g_array_index(found, TestRegion, 0).stale);
     }
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
 typedef struct {
     GstHarness *harness;
     gchar *bank;
-    gint stop;
+    gint running;
 } Meddler;
 
 static gpointer
@@ -240,7 +240,7 @@ meddle(gpointer data)
     Meddler *meddler = data;
     GstElement *detect = meddler->harness->element;
 
-    for (guint i = 0; !g_atomic_int_get(&meddler->stop); i++) {
+    for (guint i = 0; i < 12; i++) {
         g_autofree gchar *text = NULL;
 
         add_prompt(meddler->harness, i % 2 ? "a" : "b", (gint)(i % 50), 5, 30, 30);
@@ -249,8 +249,9 @@ meddle(gpointer data)
         g_object_get(detect, "prompts", &text, NULL);
         if (i % 5 == 0)
             g_object_set(detect, "prompts", i % 10 ? meddler->bank : NULL, NULL);
-        g_usleep(50000);
+        g_usleep(10000);
     }
+    g_atomic_int_dec_and_test(&meddler->running);
     return NULL;
 }
 
@@ -258,16 +259,15 @@ GST_START_TEST(changes_from_other_threads)
 {
     g_autoptr(GstBus) bus = NULL;
     GstHarness *harness = rgb_harness(test_detect(), &bus);
-    Meddler meddler = {harness, test_bank(test_model()), 0};
+    Meddler meddler = {harness, test_bank(test_model()), 2};
     GThread *threads[2] = {g_thread_new("one", meddle, &meddler), g_thread_new("two", meddle, &meddler)};
 
-    for (guint i = 0; i < 60; i++)
+    while (g_atomic_int_get(&meddler.running))
         fail_unless(count(harness) <= 7);
-    g_atomic_int_set(&meddler.stop, 1);
     g_thread_join(threads[0]);
     g_thread_join(threads[1]);
     fail_unless(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR) == NULL);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
     g_free(meddler.bank);
 }
 GST_END_TEST

@@ -67,7 +67,7 @@ GST_START_TEST(live_frames_do_not_wait)
     }
     fail_unless_equals_int(found, 5);
     fail_unless(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING) == NULL);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -83,7 +83,7 @@ GST_START_TEST(live_stop_in_the_middle)
         gst_util_set_object_arg(G_OBJECT(detect), "sync-mode", "live");
         harness = rgb_harness(detect, &bus);
         fail_unless_equals_int(next(harness, &stale), 0);
-        gst_harness_teardown(harness);
+        test_harness_free(harness);
     }
 }
 GST_END_TEST
@@ -112,7 +112,7 @@ GST_START_TEST(live_job_outlives_its_caps)
         g_usleep(10000);
     }
     fail_unless_equals_int(found, 5);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -128,7 +128,7 @@ GST_START_TEST(latency_is_answered)
     fail_unless_equals_uint64(gst_harness_query_latency(harness), 27 * GST_MSECOND);
     gst_util_set_object_arg(G_OBJECT(detect), "sync-mode", "every-frame");
     fail_unless_equals_uint64(gst_harness_query_latency(harness), 7 * GST_MSECOND);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -174,7 +174,7 @@ GST_START_TEST(late_sink)
         fail_unless(next(harness, &stale) == 5 && stale == ((i - 4) % 25 != 0), "frame %u", i);
     gst_util_set_object_arg(G_OBJECT(detect), "sync-mode", "every-frame");
     fail_unless(next(harness, &stale) == 5 && !stale);
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -195,7 +195,7 @@ GST_START_TEST(flush_and_eos)
     fail_unless(gst_harness_push_event(harness, gst_event_new_segment(&segment)));
     fail_unless(next(harness, &stale) == 5 && !stale);
     fail_unless(gst_harness_push_event(harness, gst_event_new_eos()));
-    gst_harness_teardown(harness);
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -231,8 +231,7 @@ GST_END_TEST
 
 GST_START_TEST(seeks)
 {
-    GstElement *element = pipeline("videotestsrc num-buffers=2000 ! video/x-raw,width=96,height=80", "fakesink");
-    g_autoptr(GstBus) bus = gst_element_get_bus(element);
+    GstElement *element = pipeline("videotestsrc num-buffers=3000 ! video/x-raw,width=96,height=80", "fakesink");
 
     gst_element_set_state(element, GST_STATE_PLAYING);
     for (guint i = 0; i < 10; i++) {
@@ -240,9 +239,9 @@ GST_START_TEST(seeks)
         fail_unless(
             gst_element_seek_simple(element, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, (gint64)(i * 7 % 10) * GST_SECOND));
     }
-    gst_element_send_event(element, gst_event_new_eos());
-    fail_unless(test_run(element));
-    fail_unless(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR) == NULL);
+    fail_unless(gst_element_seek(element, 1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 60 * GST_SECOND,
+        GST_SEEK_TYPE_SET, 61 * GST_SECOND));
+    test_run(element);
     gst_object_unref(element);
 }
 GST_END_TEST
@@ -261,7 +260,7 @@ run_and_count(const gchar *source, const gchar *rest)
     guint frames = 0;
 
     g_signal_connect(sink, "handoff", G_CALLBACK(count_frame), &frames);
-    fail_unless(test_run(element));
+    test_run(element);
     gst_object_unref(sink);
     gst_object_unref(element);
     return frames;

@@ -105,11 +105,13 @@ backbone_cases(GPtrArray *cases)
 static void
 add_deformable(GPtrArray *cases, const gchar *what, gint64 q, gint64 coordinates)
 {
-    OpCase *c = add_big(cases, DINOR1_OP_DEFORMABLE_ATTENTION, 2e-5, what);
+    /* Twice the width: the worst of six million outputs lies in the tail. PyTorch's own is off by 4.8e-6. */
+    OpCase *c = add_big(cases, DINOR1_OP_DEFORMABLE_ATTENTION, opcheck_position_tolerance(2 * level_widths[0]), what);
 
     c->params.deformable.heads = 8;
     c->params.deformable.n_levels = 4;
     c->params.deformable.n_points = 4;
+    c->scale = 0.5 / sqrt(16); /* the mean of so many values */
     for (guint i = 0; i < 4; i++) {
         c->params.deformable.heights[i] = level_heights[i];
         c->params.deformable.widths[i] = level_widths[i];

@@ -218,6 +218,8 @@ static const struct {
     {ANNOTATION(IDS "\"bbox\":[0,1e999,1,1]"), DINOR1_COCO_BAD_NOT_FINITE, "[0], id 2: bbox is not finite"},
     {ANNOTATION(IDS "\"bbox\":[0,0,1,1],\"area\":Infinity"), DINOR1_COCO_BAD_NOT_FINITE,
         "[0], id 2: area is not finite"},
+    {ANNOTATION(IDS "\"bbox\":[0,0,1e200,1e200]"), DINOR1_COCO_BAD_NOT_FINITE,
+        "[0], id 2: NaN or infinite: bbox [0, 0, 1e+200, 1e+200] of image 7"},
     {ANNOTATION(IDS "\"bbox\":[0,0,0,1]"), DINOR1_COCO_BAD_SIZE,
         "[0], id 2: no or negative size: bbox [0, 0, 0, 1] of image 7"},
     {ANNOTATION(IDS "\"bbox\":[9,0,5,-1]"), DINOR1_COCO_BAD_SIZE,

@@ -88,6 +88,8 @@ static const Broken broken[] = {
         "tensor 'a': its shape has dimensions whose"},
     {"product-overflow-bytes", "{" F32("a", "4611686018427387904", 0, 0) "}", 0,
         "tensor 'a': its shape has dimensions"},
+    {"product-over-int64", "{" F32("a", "2305843009213693952", 0, 0) "}", 0, "tensor 'a': its shape has dimensions"},
+    {"dimension-over-int64", "{" F32("a", "9223372036854775808", 0, 0) "}", 0, "an integer is too large"},
     {"overflow-beside-zero", "{" F32("a", "0,4294967296,4294967296", 0, 0) "}", 0,
         "tensor 'a': its shape has dimensions"},
     {"dimension-too-large", "{" F32("a", "99999999999999999999", 0, 0) "}", 0, "an integer is too large"},

@@ -206,6 +206,7 @@ static const BrokenIndex broken[] = {
     {"not-utf8", INDEX("\"a\xff\":\"s1.safetensors\""), "invalid UTF-8"},
     {"too-deep", INDEX("\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["), "a string was expected"},
     {"slash", INDEX("\"a.half\":\"../s1.safetensors\""), "'../s1.safetensors', which is not a plain file name"},
+    {"folder", INDEX("\"a.half\":\"sub/s1.safetensors\""), "'sub/s1.safetensors', which is not a plain file name"},
     {"dot", INDEX("\"a.half\":\"..\""), "'..', which is not a plain file name"},
     {"empty-name", INDEX("\"a.half\":\"\""), "'', which is not a plain file name"},
     {"tensor-twice", INDEX("\"a.half\":\"s1.safetensors\",\"a.half\":\"s1.safetensors\""), "'a.half' appears twice"},

@@ -49,12 +49,16 @@ attend_scores_size(const DinoR1Keys *keys)
     return ATTEND_ROWS * keys->n_padded;
 }
 
-/* The bias that keeps the padding out, and adds @bias [n] where there is one. */
+/* A row of biases [n_padded] that keeps the padding out: @bias [n], or zeros without one. */
 V_INLINE void
-attend_pad_bias(const DinoR1Keys *keys, gfloat *to, const gfloat *bias)
+attend_set_bias(const DinoR1Keys *keys, gfloat *to, const gfloat *bias)
 {
-    for (gsize i = 0; i < keys->n_padded; i++)
-        to[i] = i >= keys->n ? -INFINITY : bias ? bias[i] : 0;
+    if (bias)
+        memcpy(to, bias, keys->n * sizeof(gfloat));
+    else
+        memset(to, 0, keys->n * sizeof(gfloat));
+    for (gsize i = keys->n; i < keys->n_padded; i++)
+        to[i] = -INFINITY;
 }
 
 /* Puts keys [first, first + 4) in place, @rows [4][d]; those past n are repeats that only have to be finite. */

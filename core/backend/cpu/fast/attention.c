@@ -115,7 +115,7 @@ set_biases(const Plan *plan, gint64 batch, gint64 query, gsize n, gfloat *biases
     const gsize n_padded = plan->keys.n_padded;
 
     for (gsize r = 0; r < n; r++)
-        attend_pad_bias(
+        attend_set_bias(
             &plan->keys, biases + r * n_padded, of_batch(mask, batch) + (query + (gint64)r) * (gint64)plan->keys.n);
 }
 
@@ -137,7 +137,7 @@ attend_queries(gpointer user_data, gsize task, guint thread)
     DinoR1Queries queries;
 
     if (!mask_per_query)
-        attend_pad_bias(&keys, biases, mask->data ? of_batch(mask, batch) : NULL);
+        attend_set_bias(&keys, biases, mask->data ? of_batch(mask, batch) : NULL);
     for (gint64 i = first; i < first + count; i += ATTEND_ROWS) {
         queries.n = (gsize)MIN(ATTEND_ROWS, first + count - i);
         if (mask_per_query)

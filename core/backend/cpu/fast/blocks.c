@@ -9,7 +9,9 @@
 DinoR1Blocks
 dinor1_fast_blocks(gint64 total, gint64 target, gint64 multiple)
 {
-    const gint64 wanted = MAX((total + target - 1) / target, 1);
+    const gint64 least = MAX((total + target - 1) / target, 1);
+    /* Multiples of 4, so that 2 or 4 threads finish together. */
+    const gint64 wanted = least > 2 ? (least + 3) / 4 * 4 : least;
     const gint64 equal = (total + wanted - 1) / wanted;
     const gint64 size = (equal + multiple - 1) / multiple * multiple;
 

@@ -54,13 +54,13 @@ void
 ISA_NAME(fast_gemm)(const DinoR1Gemm *g)
 {
     const gboolean active = g->activation != DINOR1_ACT_NONE;
-    const gboolean filled = !g->accumulate && (g->bias || (g->residual && !active));
+    const gboolean filled = g->bias || (g->residual && !active);
 
     for (gint64 i = 0; filled && i < g->m; i++)
         fill_row(g->out + i * g->ldo, (gsize)g->n, g->bias, g->residual && !active ? g->residual + i * g->ldo : NULL);
     cblas_sgemm(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, g->trans_b ? CblasTrans : CblasNoTrans,
         (blasint)g->m, (blasint)g->n, (blasint)g->k, g->alpha, g->a, (blasint)g->lda, g->b, (blasint)g->ldb,
-        filled || g->accumulate ? 1 : 0, g->out, (blasint)g->ldo);
+        filled ? 1 : 0, g->out, (blasint)g->ldo);
     if (active)
         finish(g);
 }

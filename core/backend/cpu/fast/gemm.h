@@ -19,7 +19,6 @@ typedef struct {
     const gfloat *residual; /* [m, n]? */
     gfloat *out;            /* [m, n] */
     gint64 ldo;             /* of residual and out */
-    gboolean accumulate;    /* add to what out holds instead of to bias and residual */
     DinoR1Activation activation;
 } DinoR1Gemm;
 

@@ -4,7 +4,10 @@
 #include "backend/cpu/fast/gemm.h"
 
 /* Rows that amortise BLAS's packing of b while a tile of out stays in the second-level cache. */
-#define TILE_ROWS 256
+#define TILE_ROWS 384
+/* Whole groups of rows, whole panels of columns, for every instruction set. */
+#define ROW_MULTIPLE    24
+#define COLUMN_MULTIPLE 32
 /* Tiles enough to balance, and columns that still amortise the packing of a. */
 #define MIN_TILES   8
 #define MIN_COLUMNS 128
@@ -16,11 +19,11 @@ dinor1_fast_tiles(const DinoR1Gemm *gemm, gint64 batch)
 {
     const gdouble macs = (gdouble)gemm->m * (gdouble)gemm->n * (gdouble)gemm->k;
     const gint64 wanted = (gint64)CLAMP(macs / MIN_TILE_MACS, 1, (MIN_TILES + batch - 1) / batch);
-    DinoR1Tiles tiles = {.rows = dinor1_fast_blocks(gemm->m, TILE_ROWS, 8)};
+    DinoR1Tiles tiles = {.rows = dinor1_fast_blocks(gemm->m, TILE_ROWS, ROW_MULTIPLE)};
 
     const gint64 columns = MAX((wanted + tiles.rows.count - 1) / tiles.rows.count, 1);
     const gint64 width = (gemm->n + columns - 1) / columns;
-    tiles.columns = dinor1_fast_blocks(gemm->n, MAX(width, MIN_COLUMNS), 16);
+    tiles.columns = dinor1_fast_blocks(gemm->n, MAX(width, MIN_COLUMNS), COLUMN_MULTIPLE);
     return tiles;
 }
 

@@ -12,7 +12,8 @@ typedef struct {
     DinoR1Blocks blocks; /* of rows of one image */
     gfloat *means;       /* [B, blocks, C], of a block's rows */
     gfloat *squares;     /* [B, blocks, C], squared distances from that mean, summed */
-    gfloat *factors;     /* [B, C]: out = x * factor + shift */
+    gfloat *centres;     /* [B, C]: out = (x - centre) * factor + shift */
+    gfloat *factors;     /* [B, C] */
     gfloat *shifts;      /* [B, C] */
 } Plan;
 
@@ -29,9 +30,12 @@ make_plan(const DinoR1KernelArgs *args)
         .blocks = dinor1_fast_blocks(dims[1], MAX(BLOCK_FLOATS / dims[2], 1), 1),
     };
 
+    if (!args->workspace) /* only its size is asked for */
+        return plan;
     plan.means = args->workspace;
     plan.squares = plan.means + plan.batches * plan.blocks.count * plan.c;
-    plan.factors = plan.squares + plan.batches * plan.blocks.count * plan.c;
+    plan.centres = plan.squares + plan.batches * plan.blocks.count * plan.c;
+    plan.factors = plan.centres + plan.batches * plan.c;
     plan.shifts = plan.factors + plan.batches * plan.c;
     return plan;
 }
@@ -41,7 +45,7 @@ ISA_NAME(fast_group_norm_workspace)(const DinoR1KernelArgs *args)
 {
     const Plan plan = make_plan(args);
 
-    return (gsize)(2 * plan.batches * (plan.blocks.count + 1) * plan.c) * sizeof(gfloat);
+    return (gsize)(plan.batches * (2 * plan.blocks.count + 3) * plan.c) * sizeof(gfloat);
 }
 
 /* The statistics of @n channels of @rows rows of x. */
@@ -106,15 +110,18 @@ set_factors(const Plan *plan, gint64 batch)
 {
     const gfloat *gamma = plan->args->inputs[1].data, *beta = plan->args->inputs[2].data; /* [C] */
     const gint64 width = plan->c / plan->groups;
-    gfloat *factors = plan->factors + batch * plan->c, *shifts = plan->shifts + batch * plan->c;
+    gfloat *centres = plan->centres + batch * plan->c, *factors = plan->factors + batch * plan->c;
+    gfloat *shifts = plan->shifts + batch * plan->c;
 
     for (gint64 from = 0; from < plan->c; from += width) {
         gdouble mean, variance;
         combine(plan, batch, from, from + width, &mean, &variance);
         for (gint64 i = from; i < from + width; i++) {
+            /* The shift makes up for what the centre lost in single precision. */
             const gdouble factor = gamma[i] / sqrt(variance + plan->args->params->norm.epsilon);
+            centres[i] = (gfloat)mean;
             factors[i] = (gfloat)factor;
-            shifts[i] = (gfloat)(beta[i] - mean * factor);
+            shifts[i] = (gfloat)(beta[i] + (centres[i] - mean) * factor);
         }
     }
 }
@@ -125,7 +132,8 @@ normalise_block(gpointer user_data, gsize task, guint thread)
     const Plan *plan = user_data;
     const gint64 batch = (gint64)task / plan->blocks.count;
     const gsize c = (gsize)plan->c;
-    const gfloat *factors = plan->factors + batch * plan->c, *shifts = plan->shifts + batch * plan->c;
+    const gfloat *centres = plan->centres + batch * plan->c, *factors = plan->factors + batch * plan->c;
+    const gfloat *shifts = plan->shifts + batch * plan->c;
     gint64 rows;
     const gint64 first = dinor1_fast_block(plan->blocks, plan->n, (gint64)task % plan->blocks.count, &rows);
     const gint64 offset = (batch * plan->n + first) * plan->c;
@@ -133,9 +141,10 @@ normalise_block(gpointer user_data, gsize task, guint thread)
     gfloat *out = (gfloat *)plan->args->outputs[0].data + offset;
 
     for (gint64 row = 0; row < rows; row++, x += c, out += c)
-        for (gsize i = 0; i < c; i += VW)
-            v_store_n(out + i, v_fma(v_load_n(x + i, c - i), v_load_n(factors + i, c - i), v_load_n(shifts + i, c - i)),
-                c - i);
+        for (gsize i = 0; i < c; i += VW) {
+            const vf centred = v_load_n(x + i, c - i) - v_load_n(centres + i, c - i);
+            v_store_n(out + i, v_fma(centred, v_load_n(factors + i, c - i), v_load_n(shifts + i, c - i)), c - i);
+        }
 }
 
 void

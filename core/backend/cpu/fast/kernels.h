@@ -8,9 +8,9 @@
 
 /* The kernels of this instruction set: X(OP, name) has a function fast_name, W(OP, name) a fast_name_workspace too. */
 #define DINOR1_FAST_KERNELS(X, W)                                                                                      \
-    X(LINEAR, linear)                                                                                                  \
+    W(LINEAR, linear)                                                                                                  \
     W(MLP, mlp)                                                                                                        \
-    X(MATMUL, matmul)                                                                                                  \
+    W(MATMUL, matmul)                                                                                                  \
     W(ATTENTION, attention)                                                                                            \
     W(WINDOW_ATTENTION, window_attention)                                                                              \
     W(DEFORMABLE_ATTENTION, deformable_attention)                                                                      \

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "backend/cpu/fast/kernels.h"
+#include "backend/cpu/fast/panels.h"
 
 typedef struct {
     const DinoR1KernelArgs *args;
@@ -55,35 +56,60 @@ run_tile(gpointer user_data, gsize task, guint thread)
     ISA_NAME(fast_gemm)(&tile);
 }
 
-void
-ISA_NAME(fast_matmul)(const DinoR1KernelArgs *args)
+/* The first matrix of the batch. */
+static DinoR1Gemm
+first_product(const DinoR1KernelArgs *args)
 {
     const DinoR1Shape *out = &args->outputs[0].shape;
     const gboolean trans_a = args->params->matmul.trans_a, trans_b = args->params->matmul.trans_b;
     const gint64 m = dinor1_shape_dim(out, -2), n = dinor1_shape_dim(out, -1);
     const gint64 k = dinor1_shape_dim(&args->inputs[0].shape, trans_a ? -2 : -1);
-    Job job = {
-        .args = args,
-        .gemm =
-            {
-                .m = m,
-                .n = n,
-                .k = k,
-                .a = args->inputs[0].data,
-                .lda = trans_a ? m : k,
-                .trans_a = trans_a,
-                .b = args->inputs[1].data,
-                .ldb = trans_b ? k : n,
-                .trans_b = trans_b,
-                .alpha = args->params->matmul.alpha,
-                .bias = args->inputs[2].data,
-                .residual = args->inputs[3].data,
-                .out = args->outputs[0].data,
-                .ldo = n,
-            },
-        .batch = dinor1_shape_span(out, 0, out->ndim - 2),
-    };
 
+    return (DinoR1Gemm){
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = args->inputs[0].data,
+        .lda = trans_a ? m : k,
+        .trans_a = trans_a,
+        .b = args->inputs[1].data,
+        .ldb = trans_b ? k : n,
+        .trans_b = trans_b,
+        .alpha = args->params->matmul.alpha,
+        .bias = args->inputs[2].data,
+        .residual = args->inputs[3].data,
+        .out = args->outputs[0].data,
+        .ldo = n,
+    };
+}
+
+/* One matrix whose rows lie in order goes through panels. */
+static gboolean
+is_plain(const DinoR1KernelArgs *args)
+{
+    const DinoR1Shape *out = &args->outputs[0].shape;
+
+    return !args->params->matmul.trans_a && dinor1_shape_span(out, 0, out->ndim - 2) == 1;
+}
+
+gsize
+ISA_NAME(fast_matmul_workspace)(const DinoR1KernelArgs *args)
+{
+    const DinoR1Gemm gemm = first_product(args);
+
+    return is_plain(args) ? ISA_NAME(fast_product_workspace)(&gemm) : 0;
+}
+
+void
+ISA_NAME(fast_matmul)(const DinoR1KernelArgs *args)
+{
+    const DinoR1Shape *out = &args->outputs[0].shape;
+    Job job = {.args = args, .gemm = first_product(args), .batch = dinor1_shape_span(out, 0, out->ndim - 2)};
+
+    if (is_plain(args)) {
+        ISA_NAME(fast_product)(args, &job.gemm, args->workspace);
+        return;
+    }
     job.tiles = dinor1_fast_tiles(&job.gemm, job.batch);
     dinor1_fast_run(args, (gsize)job.batch * dinor1_fast_n_tiles(&job.tiles),
         (gdouble)job.batch * dinor1_fast_gemm_nanoseconds(&job.gemm), run_tile, &job);

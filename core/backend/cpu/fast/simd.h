@@ -86,12 +86,6 @@ v_select(vi mask, vf a, vf b)
     return (vf)(((vi)a & mask) | ((vi)b & ~mask));
 }
 
-V_INLINE vi
-vi_select(vi mask, vi a, vi b)
-{
-    return (a & mask) | (b & ~mask);
-}
-
 /* a > b ? a : b, so b where either is NaN. */
 V_INLINE vf
 v_max(vf a, vf b)

@@ -13,18 +13,26 @@ typedef struct {
     DinoR1Blocks blocks;
 } Job;
 
+/* As in PyTorch the limits are single-precision numbers. */
+static gfloat
+logit(gfloat x, gfloat epsilon)
+{
+    const gdouble y = CLAMP(x, epsilon, 1 - epsilon);
+
+    return (gfloat)log(y / (1 - y));
+}
+
 /* Rare functions go lane by lane through the C library. */
 V_INLINE vf
 by_lane(DinoR1UnaryFunc func, vf x, gfloat a)
 {
     for (gint i = 0; i < VW; i++) {
-        const gdouble v = x[i];
         if (func == DINOR1_UNARY_TANH)
-            x[i] = (gfloat)tanh(v);
+            x[i] = tanhf(x[i]);
         else if (func == DINOR1_UNARY_LOG)
-            x[i] = (gfloat)log(v);
+            x[i] = logf(x[i]);
         else
-            x[i] = (gfloat)(log(CLAMP(v, a, 1 - (gdouble)a)) - log1p(-CLAMP(v, a, 1 - (gdouble)a)));
+            x[i] = logit(x[i], a);
     }
     return x;
 }
@@ -45,6 +53,8 @@ apply(DinoR1UnaryFunc func, vf x, gfloat a, gfloat b)
         return v_exp(x);
     case DINOR1_UNARY_CLAMP:
         return v_min(v_max(x, v_set(a)), v_set(b));
+    case DINOR1_UNARY_ABS:
+        return v_max(x, -x);
     default:
         return by_lane(func, x, a);
     }
@@ -84,6 +94,8 @@ run_block(gpointer user_data, gsize task, guint thread)
         MAP(DINOR1_UNARY_LOG)
         MAP(DINOR1_UNARY_LOGIT)
         MAP(DINOR1_UNARY_CLAMP)
+        MAP(DINOR1_UNARY_ABS)
+        MAP(DINOR1_UNARY_SQRT)
     case DINOR1_N_UNARY:
         break;
     }
@@ -93,7 +105,8 @@ void
 ISA_NAME(fast_unary)(const DinoR1KernelArgs *args)
 {
     const DinoR1UnaryFunc func = args->params->unary.func;
-    const gboolean slow = func == DINOR1_UNARY_TANH || func == DINOR1_UNARY_LOG || func == DINOR1_UNARY_LOGIT;
+    const gboolean slow = func == DINOR1_UNARY_TANH || func == DINOR1_UNARY_LOG || func == DINOR1_UNARY_LOGIT ||
+                          func == DINOR1_UNARY_SQRT;
     Job job = {.args = args, .n = dinor1_shape_size(&args->outputs[0].shape)};
 
     job.blocks = dinor1_fast_blocks(job.n, slow ? TASK_FLOATS / 32 : TASK_FLOATS, VW);

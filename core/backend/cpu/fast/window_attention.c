@@ -115,9 +115,9 @@ expand_bias(gpointer user_data, gsize head, guint thread)
     const gint64 w = plan->window, span = 2 * w - 1;
 
     for (gint64 q = 0; q < w * w; q++) {
+        attend_set_bias(&plan->keys, bias, NULL);
         for (gint64 k = 0; k < w * w; k++)
             bias[k] = table[((q / w - k / w + w - 1) * span + q % w - k % w + w - 1) * plan->heads];
-        attend_pad_bias(&plan->keys, bias, bias);
         bias += plan->keys.n_padded;
     }
 }
@@ -177,6 +177,14 @@ gather_keys(const Plan *plan, const Window *window, const gfloat *k, const gfloa
         attend_put_value(&window->keys, i, pixel(window, i, v, v_pad, channel));
 }
 
+/* Asks for the same pixel of the window to the right, which comes next. */
+static inline void
+prefetch(const Plan *plan, const gfloat *pixel)
+{
+    for (gsize i = 0; i < plan->keys.d; i += 64 / sizeof(gfloat))
+        __builtin_prefetch(pixel + plan->window * plan->channels + i);
+}
+
 /* @image: where the window's image begins in q, k, v and out. */
 static void
 attend_head(const Plan *plan, const Window *window, gint64 image, gsize head)
@@ -184,14 +192,18 @@ attend_head(const Plan *plan, const Window *window, gint64 image, gsize head)
     const DinoR1View *inputs = plan->args->inputs;
     const gsize channel = head * plan->keys.d, n_padded = plan->keys.n_padded;
     const gfloat *q = (const gfloat *)inputs[0].data + image + channel;
+    const gfloat *k = (const gfloat *)inputs[1].data + image, *v = (const gfloat *)inputs[2].data + image;
     gfloat *out = (gfloat *)plan->args->outputs[0].data + image + channel;
     DinoR1Queries queries;
 
-    gather_keys(plan, window, (const gfloat *)inputs[1].data + image, (const gfloat *)inputs[2].data + image, channel);
+    gather_keys(plan, window, k, v, channel);
     queries.n = 0;
     for (gsize i = 0; i < plan->n; i++) {
         if (window->offsets[i] >= 0) {
             const gsize slot = queries.n++;
+            prefetch(plan, q + window->offsets[i]);
+            prefetch(plan, k + window->offsets[i] + channel);
+            prefetch(plan, v + window->offsets[i] + channel);
             queries.q[slot] = q + window->offsets[i];
             queries.out[slot] = out + window->offsets[i];
             queries.bias[slot] = plan->biases + (head * plan->n + i) * n_padded;
