@@ -242,7 +242,7 @@ dinor1_coco_add_image(DinoR1Coco *coco, const gchar *file_name, gint width, gint
 DinoR1CocoBad
 dinor1_coco_check_box(const DinoR1CocoImage *image, const DinoR1CocoBox *box)
 {
-    if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->width) || !isfinite(box->height))
+    if (!isfinite(box->x + box->width) || !isfinite(box->y + box->height) || !isfinite(box->width * box->height))
         return DINOR1_COCO_BAD_NOT_FINITE;
     if (box->width <= 0 || box->height <= 0)
         return DINOR1_COCO_BAD_SIZE;

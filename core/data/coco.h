@@ -39,6 +39,10 @@ DinoR1Coco *dinor1_coco_load_memory(
 DinoR1CocoResults *dinor1_coco_results_load_memory(DinoR1Coco *coco, const gchar *name, const gchar *text, gsize size,
     const DinoR1CocoOptions *options, GError **error);
 
+/* (transfer full): the whole file. */
+GString *dinor1_coco_format_annotations(const DinoR1Coco *coco);
+GString *dinor1_coco_format_results(const DinoR1CocoResults *results);
+
 /* Sets FORMAT: the file, the line and column, and the problem at which @json stopped. */
 void dinor1_coco_set_json_error(const DinoR1Json *json, const gchar *name, GError **error);
 

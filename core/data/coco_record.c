@@ -214,7 +214,7 @@ dinor1_coco_set_record_error(
     const DinoR1CocoBox *box = &record->box;
     g_autofree gchar *what = NULL;
 
-    if (bad == DINOR1_COCO_BAD_FIELD || bad == DINOR1_COCO_BAD_NOT_FINITE)
+    if (record->field)
         what = g_strdup_printf("%s %s", record->field, record->reason);
     else if (bad == DINOR1_COCO_BAD_IMAGE)
         what = g_strdup_printf("there is no image %" G_GINT64_FORMAT, record->image_id);
@@ -222,7 +222,7 @@ dinor1_coco_set_record_error(
         what = g_strdup_printf("there is no category %" G_GINT64_FORMAT, record->category_id);
     else if (bad == DINOR1_COCO_BAD_SIZE && record->area < 0 && record->seen & DINOR1_RECORD_AREA)
         what = g_strdup_printf("area is negative: %g", record->area);
-    else if (bad == DINOR1_COCO_BAD_SIZE || bad == DINOR1_COCO_BAD_OUTSIDE)
+    else if (bad == DINOR1_COCO_BAD_NOT_FINITE || bad == DINOR1_COCO_BAD_SIZE || bad == DINOR1_COCO_BAD_OUTSIDE)
         what = g_strdup_printf("%s: bbox [%g, %g, %g, %g] of image %" G_GINT64_FORMAT, dinor1_coco_bad_to_string(bad),
             box->x, box->y, box->width, box->height, record->image_id);
     else

@@ -100,10 +100,10 @@ replace_file(const gchar *path, const GString *json, GError **error)
     return dinor1_file_replace(path, &part, 1, error);
 }
 
-gboolean
-dinor1_coco_write_annotations(const DinoR1Coco *coco, const gchar *path, GError **error)
+GString *
+dinor1_coco_format_annotations(const DinoR1Coco *coco)
 {
-    g_autoptr(GString) json = g_string_new("{\"images\":[");
+    GString *json = g_string_new("{\"images\":[");
 
     for (guint i = 0; i < coco->images->len; i++) {
         append_separator(json, i);
@@ -120,6 +120,14 @@ dinor1_coco_write_annotations(const DinoR1Coco *coco, const gchar *path, GError 
         append_annotation(json, coco, &g_array_index(coco->annotations, DinoR1CocoAnnotation, i));
     }
     g_string_append(json, "]}\n");
+    return json;
+}
+
+gboolean
+dinor1_coco_write_annotations(const DinoR1Coco *coco, const gchar *path, GError **error)
+{
+    g_autoptr(GString) json = dinor1_coco_format_annotations(coco);
+
     return replace_file(path, json, error);
 }
 
@@ -134,18 +142,25 @@ append_result(GString *json, const DinoR1Coco *coco, const DinoR1CocoResult *res
     g_string_append_c(json, '}');
 }
 
-gboolean
-dinor1_coco_write_results(const DinoR1CocoResults *results, const gchar *path, GError **error)
+GString *
+dinor1_coco_format_results(const DinoR1CocoResults *results)
 {
-    const DinoR1Coco *coco = dinor1_coco_results_get_coco(results);
-    g_autoptr(GString) json = g_string_new("[");
+    GString *json = g_string_new("[");
     guint n;
     const DinoR1CocoResult *list = dinor1_coco_results_get(results, &n);
 
     for (guint i = 0; i < n; i++) {
         append_separator(json, i);
-        append_result(json, coco, &list[i]);
+        append_result(json, dinor1_coco_results_get_coco(results), &list[i]);
     }
     g_string_append(json, "]\n");
+    return json;
+}
+
+gboolean
+dinor1_coco_write_results(const DinoR1CocoResults *results, const gchar *path, GError **error)
+{
+    g_autoptr(GString) json = dinor1_coco_format_results(results);
+
     return replace_file(path, json, error);
 }
