@@ -31,6 +31,8 @@ by_lane(DinoR1UnaryFunc func, vf x, gfloat a)
             x[i] = tanhf(x[i]);
         else if (func == DINOR1_UNARY_LOG)
             x[i] = logf(x[i]);
+        else if (func == DINOR1_UNARY_SQRT)
+            x[i] = sqrtf(x[i]);
         else
             x[i] = logit(x[i], a);
     }
