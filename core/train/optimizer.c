@@ -61,12 +61,18 @@ matches(const gchar *name, const gchar *const *patterns)
     return FALSE;
 }
 
-/* Norms, biases and embeddings do not decay. */
+/* Norms, biases, embeddings and position tables do not decay. */
 static gboolean
 decays(const DinoR1OptimizerOptions *options, const DinoR1Parameter *parameter)
 {
-    return options->decay_all || (parameter->shape.ndim > 1 && !strstr(parameter->name, "embed") &&
-                                     !strstr(parameter->name, "relative_position_bias_table"));
+    const gchar *tables[] = {"embedding.weight", "embeddings.weight", "level_embed", "relative_position_bias_table"};
+
+    if (options->decay_all)
+        return TRUE;
+    for (guint i = 0; i < G_N_ELEMENTS(tables); i++)
+        if (g_str_has_suffix(parameter->name, tables[i]))
+            return FALSE;
+    return parameter->shape.ndim > 1;
 }
 
 static void
