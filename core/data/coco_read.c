@@ -348,7 +348,7 @@ resolve_lists(Reader *reader)
     DinoR1Coco *coco = reader->coco;
     guint end = 0;
 
-    coco->lists = g_new(guint, reader->list_ids->len);
+    coco->lists = g_new(guint, reader->list_ids->len + 1); /* never NULL */
     for (guint i = 0; i < coco->images->len; i++) {
         const ImageLists *lists = &g_array_index(reader->lists, ImageLists, i);
         DinoR1CocoImage *image = &g_array_index(coco->images, DinoR1CocoImage, i);

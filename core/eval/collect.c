@@ -21,7 +21,7 @@ typedef struct {
 /* The boxes, or the results. */
 typedef struct {
     GArray *entries;      /* Entry, sorted */
-    gconstpointer *items; /* theirs */
+    gconstpointer *items; /* theirs, never NULL */
     guint at;             /* the first that dinor1_eval_data_next() has not returned */
 } Side;
 
@@ -182,7 +182,7 @@ collect_results(const DinoR1EvalData *data, const DinoR1CocoResults *results)
 static Side
 make_side(GArray *entries)
 {
-    Side side = {entries, g_new(gconstpointer, entries->len), 0};
+    Side side = {entries, g_new(gconstpointer, entries->len + 1), 0};
 
     for (guint i = 0; i < entries->len; i++)
         side.items[i] = g_array_index(entries, Entry, i).item;

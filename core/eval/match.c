@@ -117,8 +117,9 @@ match_result(Matcher *matcher, guint i, guint area, DinoR1EvalHit *hit)
     }
 }
 
+/* @begin: the group's first, in @hits. */
 static void
-match_area(Matcher *matcher, guint area, DinoR1EvalHit *hits, guint *n_counted)
+match_area(Matcher *matcher, guint area, GArray *hits, guint begin, guint *n_counted)
 {
     const DinoR1EvalGroup *group = matcher->group;
 
@@ -131,7 +132,7 @@ match_area(Matcher *matcher, guint area, DinoR1EvalHit *hits, guint *n_counted)
         *n_counted += !matcher->ignored[i];
     }
     for (guint i = 0; i < group->n_results; i++)
-        match_result(matcher, i, area, &hits[i]);
+        match_result(matcher, i, area, &g_array_index(hits, DinoR1EvalHit, begin + i));
 }
 
 void
@@ -151,5 +152,5 @@ dinor1_eval_match(const DinoR1EvalGroup *group, GArray *hits, guint *n_counted)
         g_array_append_val(hits, hit);
     }
     for (guint area = 0; area < DINOR1_EVAL_N_AREAS; area++)
-        match_area(&matcher, area, &g_array_index(hits, DinoR1EvalHit, begin), &n_counted[area]);
+        match_area(&matcher, area, hits, begin, &n_counted[area]);
 }

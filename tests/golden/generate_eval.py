@@ -120,6 +120,34 @@ def odd():
     return maker
 
 
+def exact():
+    """Each image one box and one result whose IoU is a threshold or next to it; equal boxes of different areas."""
+    maker = Maker(14, n_images=40, n_categories=1)
+    category = maker.categories[0]
+    images = iter(maker.images)
+    thresholds = [float(t) for t in np.linspace(0.5, 0.95, 10)]
+
+    def iou(w):  # of [0, 0, w, 10] in a box of 100 × 10
+        return w * 10 / (w * 10 + 1000 - w * 10)
+
+    for threshold in thresholds:
+        for step in (-1, 0, 1):
+            wanted = threshold if step == 0 else float(np.nextafter(threshold, step * np.inf))
+            width = min((100 * wanted + i * float(np.spacing(64.0)) for i in range(-9, 10)), key=lambda w: abs(iou(w) - wanted))
+            image = next(images)
+            maker.annotate(image, category, [0, 0, 100, 10])
+            maker.detect(image["id"], category["id"], [0, 0, width, 10])
+    image = next(images)  # 0.8999999999999999, which is the ninth threshold
+    maker.annotate(image, category, [0, 0, 12, 7])
+    maker.detect(image["id"], category["id"], [0, 0, 10.8, 7])
+    for areas in ((500, 5000), (5000, 500)):
+        image = next(images)
+        for area in areas:
+            maker.annotate(image, category, [10, 10, 80, 80], area=area)
+        maker.detect(image["id"], category["id"], [10, 10, 80, 80])
+    return maker
+
+
 def nothing_counts():
     maker = Maker(8, n_images=2, n_categories=2).fill(crowd=1.0, boxes=(1, 2))
     return maker
@@ -133,6 +161,7 @@ CASES = {
     "many": ("coco", lambda: Maker(5, n_images=3, n_categories=2).fill(boxes=(3, 20), false=(80, 150), digits=2, crowd=0.1)),
     "odd": ("coco", odd),
     "huge": ("coco", lambda: Maker(7, n_categories=2, sides=(50, 2e5)).fill(spread=0.1)),
+    "exact": ("coco", exact),
     "nothing-counts": ("coco", nothing_counts),
     "id-0": ("coco", lambda: Maker(9, n_images=3, n_categories=1, first_id=0).fill(boxes=(1, 2), finds=(1, 1), spread=0.05)),
     "federated": ("lvis", lambda: Maker(10, n_categories=7, federated=True).fill(boxes=(0, 2))),
@@ -140,8 +169,21 @@ CASES = {
         boxes=(0, 6), false=(40, 120), digits=2)),
     "federated-ignore": ("lvis", lambda: Maker(12, n_categories=5, federated=True).fill(
         boxes=(0, 3), digits=1, ignore=0.2, crowd=0.2)),
+    "federated-limit": ("lvis", lambda: limit()),
     "federated-odd": ("lvis", lambda: federated_odd()),
 }
+
+
+def limit():
+    """Of each image the 300th and the 301st result find a box: the second is one too many."""
+    maker = Maker(15, n_images=2, n_categories=2, federated=True)
+    for image, category in zip(maker.images, maker.categories):
+        boxes = [[10, 10, 100, 100], [200, 200, 100, 100]]
+        for box in boxes:
+            maker.annotate(image, category, box)
+        false = [{"image_id": image["id"], "category_id": category["id"], "bbox": [400, 5, 9, 9], "score": 0.9}] * 299
+        maker.results += [{**false[0], "bbox": boxes[1], "score": 0.1}, *false, {**false[0], "bbox": boxes[0], "score": 0.2}]
+    return maker
 
 
 def federated_odd():
