@@ -12,3 +12,4 @@
 #include <dinor1/model.h>
 #include <dinor1/prompts.h>
 #include <dinor1/report.h>
+#include <dinor1/train.h>
