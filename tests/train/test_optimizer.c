@@ -153,8 +153,8 @@ compare_small(const Fixture *fixture, gboolean clipped)
 static void
 test_adamw(Fixture *fixture, gconstpointer data)
 {
-    const gboolean clipped = GPOINTER_TO_INT(data);
-    g_autoptr(DinoR1Optimizer) optimizer = new_optimizer(fixture->parameters, clipped ? 0.1f : 0);
+    const gfloat max_norm = *(const gfloat *)data;
+    g_autoptr(DinoR1Optimizer) optimizer = new_optimizer(fixture->parameters, max_norm);
     gdouble norm = 0;
 
     for (guint i = 0; i < 10; i++) {
@@ -163,7 +163,7 @@ test_adamw(Fixture *fixture, gconstpointer data)
             g_assert_cmpfloat_with_epsilon(norm, 1.9271746, 1e-6);
     }
     g_assert_cmpfloat_with_epsilon(norm, 1.9771090, 1e-6);
-    compare_small(fixture, clipped);
+    compare_small(fixture, max_norm == 0.1f);
 }
 
 /* Bytes of all small parameters, in order. */
@@ -508,10 +508,13 @@ test_order_of_requests(Fixture *fixture, gconstpointer data)
 int
 main(int argc, char **argv)
 {
+    const gfloat max_norms[] = {0.1f, 0, 10};
+
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, data, func) g_test_add(path, Fixture, data, set_up, func, tear_down)
-    ADD("/optimizer/adamw/clipped", GINT_TO_POINTER(TRUE), test_adamw);
-    ADD("/optimizer/adamw/plain", GINT_TO_POINTER(FALSE), test_adamw);
+    ADD("/optimizer/adamw/clipped", &max_norms[0], test_adamw);
+    ADD("/optimizer/adamw/unlimited", &max_norms[1], test_adamw);
+    ADD("/optimizer/adamw/below-the-limit", &max_norms[2], test_adamw);
     ADD("/optimizer/not-finite", NULL, test_not_finite);
     ADD("/optimizer/no-gradient", NULL, test_no_gradient);
     ADD("/optimizer/patterns", NULL, test_patterns);
