@@ -42,4 +42,30 @@ dinor1_half_to_float(guint16 bits)
     return dinor1_float_from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
 }
 
+/* Rounds to nearest, ties to even; what is too large becomes infinite. */
+static inline guint16
+dinor1_float_to_half(gfloat value)
+{
+    guint32 bits, sign, magnitude, rounded;
+
+    memcpy(&bits, &value, sizeof bits);
+    sign = bits >> 16 & 0x8000u;
+    magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u)
+        return (guint16)(sign | 0x7e00u); /* NaN */
+    if (magnitude >= 0x477ff000u)
+        return (guint16)(sign | 0x7c00u); /* 65520 and above */
+    if (magnitude < 0x38800000u) {
+        /* Subnormal: a multiple of 2^-24, which adding 0.5 puts into the last bits of the mantissa. */
+        gfloat shifted;
+
+        memcpy(&shifted, &magnitude, sizeof shifted);
+        shifted += 0.5f;
+        memcpy(&rounded, &shifted, sizeof rounded);
+        return (guint16)(sign | (rounded - 0x3f000000u));
+    }
+    rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u);
+    return (guint16)(sign | (rounded - 0x38000000u) >> 13);
+}
+
 G_END_DECLS

@@ -183,3 +183,23 @@ dinor1_patch_merge(DinoR1Graph *graph, DinoR1Tensor *x)
 {
     return OP(graph, DINOR1_OP_PATCH_MERGE, (&(DinoR1OpParams){0}), x);
 }
+
+DinoR1Tensor *
+dinor1_sum_to(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape)
+{
+    if (x && dinor1_shape_equal(&x->shape, &shape))
+        return x;
+    return OP(graph, DINOR1_OP_SUM_TO, (&(DinoR1OpParams){.expand = {shape}}), x);
+}
+
+DinoR1Tensor *
+dinor1_focal(DinoR1Graph *graph, DinoR1Tensor *logits, DinoR1Tensor *targets, gfloat alpha, gfloat gamma)
+{
+    return OP(graph, DINOR1_OP_FOCAL, (&(DinoR1OpParams){.focal = {alpha, gamma}}), logits, targets);
+}
+
+DinoR1Tensor *
+dinor1_giou(DinoR1Graph *graph, DinoR1Tensor *a, DinoR1Tensor *b)
+{
+    return OP(graph, DINOR1_OP_GIOU, (&(DinoR1OpParams){0}), a, b);
+}

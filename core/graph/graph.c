@@ -16,6 +16,9 @@ struct _DinoR1Graph {
     DinoR1WeightFunc find_weight;
     gpointer user_data;
     const gchar *module;
+    guint segment, n_segments; /* the open one, 0 = none; how many there were */
+    guint stage;
+    gboolean variable;
     GError *error;
 };
 
@@ -78,6 +81,30 @@ void
 dinor1_graph_set_module(DinoR1Graph *graph, const gchar *module)
 {
     graph->module = module;
+}
+
+void
+dinor1_graph_set_variable(DinoR1Graph *graph)
+{
+    graph->variable = TRUE;
+}
+
+void
+dinor1_graph_next_stage(DinoR1Graph *graph)
+{
+    graph->stage++;
+}
+
+void
+dinor1_graph_begin_segment(DinoR1Graph *graph)
+{
+    graph->segment = ++graph->n_segments;
+}
+
+void
+dinor1_graph_end_segment(DinoR1Graph *graph)
+{
+    graph->segment = 0;
 }
 
 const GPtrArray *
@@ -157,11 +184,12 @@ dinor1_graph_weight(DinoR1Graph *graph, const gchar *name, DinoR1Shape shape)
     if (graph->error)
         return NULL;
     if (!tensor) {
-        if (!graph->find_weight(graph->user_data, name, &view, &graph->error))
+        if (!graph->find_weight(graph->user_data, name, &shape, &view, &graph->error))
             return NULL;
         tensor = new_tensor(graph, DINOR1_TENSOR_CONSTANT, view.dtype, &view.shape);
         tensor->name = g_string_chunk_insert(graph->strings, name);
         tensor->data = view.data;
+        tensor->variable = graph->variable;
         g_hash_table_insert(graph->weights, (gpointer)tensor->name, tensor);
     }
     if (!dinor1_shape_equal(&tensor->shape, &shape))
@@ -254,6 +282,8 @@ dinor1_graph_op(
     node->params = *params;
     node->n_inputs = n_inputs;
     node->module = graph->module;
+    node->segment = graph->segment;
+    node->stage = graph->stage;
     memcpy(node->inputs, inputs, n_inputs * sizeof *inputs);
     for (guint i = 0; i < dinor1_op_n_outputs(op); i++) {
         node->outputs[i] = new_tensor(graph, DINOR1_TENSOR_RESULT, outputs[i].dtype, &outputs[i].shape);
@@ -298,5 +328,16 @@ dinor1_reshape(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape)
     }
     alias = new_tensor(graph, DINOR1_TENSOR_ALIAS, x->dtype, &shape);
     alias->base = x->base ? x->base : x;
+    alias->detached = x->detached;
+    return alias;
+}
+
+DinoR1Tensor *
+dinor1_detach(DinoR1Graph *graph, DinoR1Tensor *x)
+{
+    DinoR1Tensor *alias = x ? dinor1_reshape(graph, x, x->shape) : NULL;
+
+    if (alias)
+        alias->detached = TRUE;
     return alias;
 }

@@ -36,6 +36,8 @@ struct _DinoR1Tensor {
     gconstpointer data;   /* CONSTANT: host memory */
     DinoR1Tensor *base;   /* ALIAS: never itself an alias */
     DinoR1Node *producer; /* RESULT */
+    gboolean detached;    /* ALIAS: no gradient flows through it */
+    gboolean variable;    /* CONSTANT: its data changes between runs (a weight in training) */
 };
 
 struct _DinoR1Node {
@@ -45,10 +47,13 @@ struct _DinoR1Node {
     DinoR1Tensor *outputs[DINOR1_MAX_OUTPUTS];
     guint n_inputs;
     const gchar *module; /* static: which part of the model it belongs to, for reports */
+    guint stage;         /* a program can run the stages one by one */
+    guint segment;       /* nodes of one segment are computed again for the backward pass; 0 = kept */
 };
 
-/* Finds the tensor called @name: fills @data with host memory that outlives the graph. */
-typedef gboolean (*DinoR1WeightFunc)(gpointer user_data, const gchar *name, DinoR1View *view, GError **error);
+/* Finds the tensor called @name, which should be of @shape: fills @view with host memory that outlives the graph. */
+typedef gboolean (*DinoR1WeightFunc)(
+    gpointer user_data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error);
 
 /* @weights resolves dinor1_graph_weight(); NULL for graphs without weights. */
 DinoR1Graph *dinor1_graph_new(DinoR1WeightFunc weights, gpointer user_data);
@@ -61,6 +66,18 @@ DinoR1Tensor *dinor1_graph_fail(DinoR1Graph *graph, const gchar *format, ...) G_
 
 /* Nodes appended from now on belong to @module (a static string). */
 void dinor1_graph_set_module(DinoR1Graph *graph, const gchar *module);
+
+/* Weights asked for from now on are variable: nothing that depends on them is computed ahead. */
+void dinor1_graph_set_variable(DinoR1Graph *graph);
+
+/* Nodes appended from now on belong to the next stage, so that the caller can read results and fill inputs between
+ * two stages of one run. */
+void dinor1_graph_next_stage(DinoR1Graph *graph);
+
+/* Nodes appended from now on belong to a new segment: the backward pass computes their results again from the
+ * segment's inputs instead of keeping them (activation checkpointing). end: the following nodes' results are kept. */
+void dinor1_graph_begin_segment(DinoR1Graph *graph);
+void dinor1_graph_end_segment(DinoR1Graph *graph);
 
 const GPtrArray *dinor1_graph_get_nodes(const DinoR1Graph *graph);   /* DinoR1Node */
 const GPtrArray *dinor1_graph_get_tensors(const DinoR1Graph *graph); /* DinoR1Tensor, index = id */
@@ -86,6 +103,9 @@ DinoR1Tensor *dinor1_graph_op(
 
 /* The same memory under another shape of the same size. Costs nothing. One dimension may be -1. */
 DinoR1Tensor *dinor1_reshape(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape);
+
+/* @x as a constant of the backward pass. Costs nothing. */
+DinoR1Tensor *dinor1_detach(DinoR1Graph *graph, DinoR1Tensor *x);
 
 /* The ops, in words (ops.h has their meaning). Optional tensors may be NULL. */
 DinoR1Tensor *dinor1_binary(DinoR1Graph *graph, DinoR1BinaryFunc func, DinoR1Tensor *a, DinoR1Tensor *b);
@@ -123,6 +143,9 @@ DinoR1Tensor *dinor1_topk(DinoR1Graph *graph, DinoR1Tensor *x, gint64 k);
 DinoR1Tensor *dinor1_gather(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Tensor *indices);
 DinoR1Tensor *dinor1_sine_embed(DinoR1Graph *graph, DinoR1Tensor *x, gint features, gfloat temperature, gfloat scale);
 DinoR1Tensor *dinor1_patch_merge(DinoR1Graph *graph, DinoR1Tensor *x);
+DinoR1Tensor *dinor1_sum_to(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape);
+DinoR1Tensor *dinor1_focal(DinoR1Graph *graph, DinoR1Tensor *logits, DinoR1Tensor *targets, gfloat alpha, gfloat gamma);
+DinoR1Tensor *dinor1_giou(DinoR1Graph *graph, DinoR1Tensor *a, DinoR1Tensor *b);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Graph, dinor1_graph_free)
 

@@ -1,24 +1,19 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The shape rules of the op table. Each rule reads x (the inputs) and writes out[0].shape; out[0].dtype is f32 before.
+ * The shape rules of the forward ops.
  */
-#include "graph/ops.h"
+#include "graph/op_shapes.h"
 
 #include <string.h>
 
-typedef struct {
-    const DinoR1OpParams *params;
-    const DinoR1View *x;
-    const gboolean *has;
-    DinoR1View *out;
-} Rule;
+typedef DinoR1ShapeRule Rule;
 
-/* Returns a description of @why; for use in "return". */
-static gchar *wrong(const gchar *why, ...) G_GNUC_PRINTF(1, 2);
+#define wrong     dinor1_shape_wrong
+#define broadcast dinor1_shape_broadcast
 
-static gchar *
-wrong(const gchar *why, ...)
+gchar *
+dinor1_shape_wrong(const gchar *why, ...)
 {
     va_list args;
     gchar *text;
@@ -47,9 +42,8 @@ is_matrix(const DinoR1View *x, gint64 n_rows, gint64 n_columns)
     return x->shape.ndim == 2 && x->shape.dims[0] == n_rows && x->shape.dims[1] == n_columns;
 }
 
-/* NumPy broadcasting of the dimensions [0, na) of a and [0, nb) of b. */
-static gboolean
-broadcast(const DinoR1Shape *a, gint na, const DinoR1Shape *b, gint nb, DinoR1Shape *out)
+gboolean
+dinor1_shape_broadcast(const DinoR1Shape *a, gint na, const DinoR1Shape *b, gint nb, DinoR1Shape *out)
 {
     out->ndim = MAX(na, nb);
     for (gint i = 1; i <= out->ndim; i++) {
@@ -397,9 +391,7 @@ patch_merge(const Rule *r)
     return NULL;
 }
 
-typedef gchar *(*RuleFunc)(const Rule *rule);
-
-static const RuleFunc rules[DINOR1_N_OPS] = {
+static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_BINARY] = binary,
     [DINOR1_OP_UNARY] = same,
     [DINOR1_OP_LINEAR] = linear,
@@ -426,7 +418,7 @@ static const RuleFunc rules[DINOR1_N_OPS] = {
 static gboolean
 is_index_input(DinoR1OpType op, guint index)
 {
-    return op == DINOR1_OP_GATHER && index == 1;
+    return (op == DINOR1_OP_GATHER || op == DINOR1_OP_GATHER_GRAD) && index == 1;
 }
 
 gchar *
@@ -450,5 +442,5 @@ dinor1_op_infer(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View 
                 return wrong("input %u has an empty dimension", i);
     }
     memset(outputs, 0, sizeof *outputs * DINOR1_MAX_OUTPUTS);
-    return rules[op](&rule);
+    return rules[op] ? rules[op](&rule) : dinor1_shape_rule_grad(op)(&rule);
 }

@@ -44,12 +44,26 @@ last(const DinoR1View *view)
     return (gdouble)dinor1_shape_dim(&view->shape, -1);
 }
 
+/* Every query with every key, @width channels in all. @y: what the attention makes, [B, Nq, H*e]. */
+static gdouble
+attention_macs(const DinoR1View *y, const DinoR1View *k, gdouble width)
+{
+    return rows(y) * (gdouble)k->shape.dims[1] * width;
+}
+
 static gdouble
 window_macs(const DinoR1OpParams *params, const DinoR1View *q)
 {
     const gdouble window = params->window.window;
 
     return rows(q) * window * window * last(q) * 2;
+}
+
+/* Four corners a point. */
+static gdouble
+deformable_macs(const DinoR1OpParams *params, const DinoR1View *y)
+{
+    return rows(y) * last(y) * params->deformable.n_levels * params->deformable.n_points * 4;
 }
 
 gdouble
@@ -68,12 +82,19 @@ dinor1_op_macs(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View *
     case DINOR1_OP_CONV2D:
         return n_out * (gdouble)dinor1_shape_span(&inputs[1].shape, 1, 4);
     case DINOR1_OP_ATTENTION:
-        return (gdouble)outputs[0].shape.dims[0] * (gdouble)outputs[0].shape.dims[1] *
-               (gdouble)inputs[1].shape.dims[1] * (last(x) + last(&inputs[2]));
+        return attention_macs(&outputs[0], &inputs[1], last(x) + last(&inputs[2]));
     case DINOR1_OP_WINDOW_ATTENTION:
         return window_macs(params, x);
-    case DINOR1_OP_DEFORMABLE_ATTENTION: /* four corners a point */
-        return n_out * params->deformable.n_levels * params->deformable.n_points * 4;
+    case DINOR1_OP_DEFORMABLE_ATTENTION:
+        return deformable_macs(params, &outputs[0]);
+    case DINOR1_OP_CONV2D_GRAD: /* by the input and by the weight */
+        return 2 * rows(&inputs[2]) * (gdouble)dinor1_shape_size(&inputs[1].shape);
+    case DINOR1_OP_ATTENTION_GRAD: /* the scores again, dq, dk; the weights' gradient, dv */
+        return attention_macs(&inputs[3], &inputs[1], 3 * last(x) + 2 * last(&inputs[2]));
+    case DINOR1_OP_WINDOW_ATTENTION_GRAD: /* 5 products where the forward op has 2 */
+        return 2.5 * window_macs(params, x);
+    case DINOR1_OP_DEFORMABLE_ATTENTION_GRAD: /* by the weights and places, and by the value */
+        return 2 * deformable_macs(params, &inputs[4]);
     default:
         return 0;
     }

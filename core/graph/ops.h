@@ -65,7 +65,49 @@ G_BEGIN_DECLS
     X(SINE_EMBED, "sine_embed", 1, 1, 1)                                                                               \
     /* x [B, H, W, C]: [B, ceil(H/2), ceil(W/2), 4C], per output pixel the inputs (0,0) (1,0) (0,1) (1,1) as           \
      * (row, column), zeros outside (SwinPatchMerging before its norm) */                                              \
-    X(PATCH_MERGE, "patch_merge", 1, 1, 1)
+    X(PATCH_MERGE, "patch_merge", 1, 1, 1)                                                                             \
+    /* --- The adjoints that training needs; dy is the gradient of an op's output. --- */                              \
+    /* dy: summed over the dimensions along which params.expand.shape was broadcast to dy's shape */                   \
+    X(SUM_TO, "sum_to", 1, 1, 1)                                                                                       \
+    /* x, dy of one shape: dy * f'(x); at a kink the derivative is PyTorch's (0 for relu and abs at 0, 1 at the edges  \
+     * of a clamp, 0 outside the interval of a logit). params.unary */                                                 \
+    X(UNARY_GRAD, "unary_grad", 2, 2, 1)                                                                               \
+    /* y (the softmax), dy: y * (dy - sum(y * dy)) along params.softmax.axis */                                        \
+    X(SOFTMAX_GRAD, "softmax_grad", 2, 2, 1)                                                                           \
+    /* x [..., C], gamma [C], dy [..., C], residual [..., C]?: dx [..., C] (also the residual's gradient), dgamma [C], \
+     * dbeta [C]. params.norm */                                                                                       \
+    X(LAYER_NORM_GRAD, "layer_norm_grad", 3, 4, 3)                                                                     \
+    /* x [B, N, C], gamma [C], dy [B, N, C]: dx, dgamma [C], dbeta [C]. params.norm */                                 \
+    X(GROUP_NORM_GRAD, "group_norm_grad", 3, 3, 3)                                                                     \
+    /* x [B, H, W, Ci], weight [Co, Ci, kh, kw], dy [B, Ho, Wo, Co]: dx, dweight. params.conv */                       \
+    X(CONV2D_GRAD, "conv2d_grad", 3, 3, 2)                                                                             \
+    /* q, k, v, dy [B, Nq, H*e], mask?: dq, dk, dv in the shapes of q, k and v (a batch of 1 sums over B).             \
+     * params.attention */                                                                                             \
+    X(ATTENTION_GRAD, "attention_grad", 4, 5, 3)                                                                       \
+    /* q, k, v, table, dy [B, H, W, C], k_pad?, v_pad?: dq, dk, dv, dtable, dk_pad [C], dv_pad [C] (the last two are   \
+     * there without k_pad and v_pad too: the gradient of zeros). params.window */                                     \
+    X(WINDOW_ATTENTION_GRAD, "window_attention_grad", 5, 7, 6)                                                         \
+    /* value, reference, offsets, logits, dy [B, Q, H*d]: dvalue, dreference, doffsets, dlogits in their inputs'       \
+     * shapes. params.deformable */                                                                                    \
+    X(DEFORMABLE_ATTENTION_GRAD, "deformable_attention_grad", 5, 5, 4)                                                 \
+    /* dy: zeros of params.slice_grad.size along the axis, with dy from start on */                                    \
+    X(SLICE_GRAD, "slice_grad", 1, 1, 1)                                                                               \
+    /* dy, indices: zeros of params.expand.shape ([N, D] or [B, N, D]) to which the rows of dy are added */            \
+    X(GATHER_GRAD, "gather_grad", 2, 2, 1)                                                                             \
+    /* x, dy (1 along params.reduce.axis): dy at the first of the largest elements of x, 0 elsewhere. params.reduce */ \
+    X(REDUCE_MAX_GRAD, "reduce_max_grad", 2, 2, 1)                                                                     \
+    /* dy [B, ceil(H/2), ceil(W/2), 4C]: [B, H, W, C], the adjoint of patch_merge. params.patch */                     \
+    X(PATCH_SPLIT, "patch_split", 1, 1, 1)                                                                             \
+    /* --- Losses. --- */                                                                                              \
+    /* logits, targets in 0 ... 1 of one shape: sigmoid focal loss per element,                                        \
+     * alpha_t * |t - p|^gamma * BCE(p, t) with alpha_t = alpha t + (1 - alpha)(1 - t). params.focal */                \
+    X(FOCAL, "focal", 2, 2, 1)                                                                                         \
+    /* logits, targets, dy: the gradient of the logits. params.focal */                                                \
+    X(FOCAL_GRAD, "focal_grad", 3, 3, 1)                                                                               \
+    /* a, b [..., 4] as (cx, cy, w, h), leading dimensions broadcast: generalised IoU of the corner boxes, [..., 1] */ \
+    X(GIOU, "giou", 2, 2, 1)                                                                                           \
+    /* a, b, dy [..., 1]: the gradient of a in a's shape (summed where a was broadcast) */                             \
+    X(GIOU_GRAD, "giou_grad", 3, 3, 1)
 
 typedef enum {
 #define DINOR1_OP_ENUM(op, name, min_in, max_in, n_out) DINOR1_OP_##op,
@@ -75,7 +117,7 @@ typedef enum {
 } DinoR1OpType;
 
 #define DINOR1_MAX_INPUTS  8
-#define DINOR1_MAX_OUTPUTS 4
+#define DINOR1_MAX_OUTPUTS 8
 #define DINOR1_MAX_LEVELS  8
 
 typedef enum { DINOR1_BINARY_ADD, DINOR1_BINARY_SUB, DINOR1_BINARY_MUL, DINOR1_BINARY_DIV } DinoR1BinaryFunc;
@@ -90,6 +132,8 @@ typedef enum {
     DINOR1_UNARY_LOG,
     DINOR1_UNARY_LOGIT, /* log(y / (1 - y)), y = x clamped to [a, 1 - a] (torch.special.logit) */
     DINOR1_UNARY_CLAMP, /* min(max(x, a), b) */
+    DINOR1_UNARY_ABS,
+    DINOR1_UNARY_SQRT,
     DINOR1_N_UNARY
 } DinoR1UnaryFunc;
 
@@ -142,7 +186,7 @@ typedef union {
     } slice;
     struct {
         DinoR1Shape shape;
-    } expand;
+    } expand; /* EXPAND, SUM_TO, GATHER_GRAD */
     struct {
         DinoR1ReduceFunc func;
         gint axis;
@@ -150,6 +194,16 @@ typedef union {
     struct {
         gint64 k;
     } topk;
+    struct {
+        gint axis;
+        gint64 start, size;
+    } slice_grad;
+    struct {
+        gint64 height, width;
+    } patch;
+    struct {
+        gfloat alpha, gamma;
+    } focal;
     struct {
         gint features; /* even */
         gfloat temperature, scale;

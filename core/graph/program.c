@@ -84,6 +84,12 @@ find_live_nodes(DinoR1Program *program)
     }
 }
 
+static gboolean
+may_change(const DinoR1Program *program, const DinoR1Tensor *tensor)
+{
+    return tensor->variable || program->slots[tensor->id].place == PLACE_ARENA;
+}
+
 static void
 place_tensors(DinoR1Program *program)
 {
@@ -105,7 +111,7 @@ place_tensors(DinoR1Program *program)
             continue;
         program->fixed[i] = TRUE;
         for (guint k = 0; k < node->n_inputs; k++)
-            if (node->inputs[k] && program->slots[root(node->inputs[k])->id].place == PLACE_ARENA)
+            if (node->inputs[k] && may_change(program, root(node->inputs[k])))
                 program->fixed[i] = FALSE;
         for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
             program->slots[node->outputs[o]->id].place = program->fixed[i] ? PLACE_STATIC : PLACE_ARENA;
@@ -277,24 +283,43 @@ resolve_args(DinoR1Program *program)
 }
 
 static gboolean
-run_nodes(DinoR1Program *program, gboolean fixed, gdouble *seconds, GError **error)
+run_node(DinoR1Program *program, guint index, gdouble *seconds, GError **error)
 {
     DinoR1Backend *backend = program->backend;
+    const gint64 start = seconds ? g_get_monotonic_time() : 0;
 
-    for (guint i = 0; i < count_nodes(program); i++) {
-        const gint64 start = seconds ? g_get_monotonic_time() : 0;
-
-        if (!program->live[i] || program->fixed[i] != fixed)
-            continue;
-        if (!backend->klass->run(backend, get_node(program, i)->op, &program->args[i], error))
+    if (!backend->klass->run(backend, get_node(program, index)->op, &program->args[index], error))
+        return FALSE;
+    if (seconds) {
+        if (!backend->klass->sync(backend, error))
             return FALSE;
-        if (seconds) {
-            if (!backend->klass->sync(backend, error))
-                return FALSE;
-            seconds[i] += (gdouble)(g_get_monotonic_time() - start) * 1e-6;
-        }
+        seconds[index] += (gdouble)(g_get_monotonic_time() - start) * 1e-6;
     }
-    return backend->klass->sync(backend, error);
+    return TRUE;
+}
+
+/* What depends on constants only. */
+static gboolean
+run_fixed(DinoR1Program *program, GError **error)
+{
+    for (guint i = 0; i < count_nodes(program); i++)
+        if (program->fixed[i] && !run_node(program, i, NULL, error))
+            return FALSE;
+    return program->backend->klass->sync(program->backend, error);
+}
+
+/* Everything else of the stages [first, last]. */
+static gboolean
+run_stages(DinoR1Program *program, guint first, guint last, gdouble *seconds, GError **error)
+{
+    for (guint i = 0; i < count_nodes(program); i++) {
+        const guint stage = get_node(program, i)->stage;
+
+        if (stage >= first && stage <= last && dinor1_program_is_run(program, i) &&
+            !run_node(program, i, seconds, error))
+            return FALSE;
+    }
+    return program->backend->klass->sync(program->backend, error);
 }
 
 static gboolean
@@ -308,7 +333,7 @@ prepare(DinoR1Program *program, GError **error)
         !resolve_slots(program, error))
         return FALSE;
     resolve_args(program);
-    return run_nodes(program, TRUE, NULL, error);
+    return run_fixed(program, error);
 }
 
 DinoR1Program *
@@ -402,13 +427,19 @@ dinor1_program_map(DinoR1Program *program, const gchar *name)
 gboolean
 dinor1_program_run(DinoR1Program *program, GError **error)
 {
-    return run_nodes(program, FALSE, NULL, error);
+    return run_stages(program, 0, G_MAXUINT, NULL, error);
+}
+
+gboolean
+dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error)
+{
+    return run_stages(program, stage, stage, NULL, error);
 }
 
 gboolean
 dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error)
 {
-    return run_nodes(program, FALSE, seconds, error);
+    return run_stages(program, 0, G_MAXUINT, seconds, error);
 }
 
 gboolean

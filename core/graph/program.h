@@ -29,6 +29,8 @@ gboolean dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer 
 gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);
 
 gboolean dinor1_program_run(DinoR1Program *program, GError **error);
+/* One stage of a run; the stages must be run in order. */
+gboolean dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error);
 
 /* Like run, and adds each node's wall time to @seconds (one entry per node). */
 gboolean dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error);

@@ -30,7 +30,8 @@ typedef struct {
     const DinoR1ImageSize *sizes; /* [B] the images inside the canvas; NULL = all fill it */
     gint n_tokens;                /* U of a detector, M boxes of a prompt encoder, T of the text encoder */
     DinoR1FusionMode fusion;
-    gboolean taps; /* also name the intermediate results (tests/golden/README.md) as outputs */
+    gboolean recompute; /* of backbone blocks and encoder layers only the inputs are kept for the backward pass */
+    gboolean taps;      /* also name the intermediate results (tests/golden/README.md) as outputs */
 } DinoR1GraphSpec;
 
 /* Inputs: "pixel_values" [B, H, W, 3], "tokens" [1, U, D], "token_mask" [1, U, U] (0 or -inf),
@@ -45,6 +46,9 @@ DinoR1Graph *dinor1_build_prompt_encoder(const DinoR1GraphSpec *spec, DinoR1Weig
 /* Inputs: "input_ids" [1, T] i32, "position_ids" [1, T] i32, "token_mask" [1, T, T]. Output: "tokens" [1, T, D]. */
 DinoR1Graph *dinor1_build_text_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data);
 
+/* The geometry of a spec's images. (transfer full) */
+DinoR1Geometry *dinor1_build_geometry(const DinoR1GraphSpec *spec);
+
 /* The parts. Each declares its weights by their checkpoint names and marks its taps. */
 
 /* SwinBackbone with always_partition: outputs[i] [B, h, w, C] per configured stage. pixels [B, H, W, 3]. */
@@ -52,6 +56,9 @@ void dinor1_build_swin(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Te
 
 /* input_proj_vision: the backbone's maps to feat [B, N, D]. */
 DinoR1Tensor *dinor1_build_neck(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tensor *const *maps);
+
+/* The input "pixel_values" through backbone and neck: feat [B, N, D]. */
+DinoR1Tensor *dinor1_build_image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec);
 
 /* BertModel without pooler, then text_projection: [1, T, D]. */
 DinoR1Tensor *dinor1_build_bert(
@@ -95,13 +102,42 @@ void dinor1_build_encoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const
 DinoR1Tensor *dinor1_build_class_logits(
     DinoR1Graph *graph, const DinoR1GraphSpec *spec, const gchar *name, DinoR1Tensor *x, DinoR1Tensor *tokens);
 
-/* Visual-guided query selection: reference boxes [B, Q, 4], 0 … 1. */
-DinoR1Tensor *dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
-    DinoR1Tensor *memory, DinoR1Tensor *tokens);
+/* Visual-guided query selection. */
+typedef struct {
+    DinoR1Tensor *objectness; /* [B, N] */
+    DinoR1Tensor *indices;    /* [B, Q] i32, by falling objectness */
+    DinoR1Tensor *logits;     /* [B, Q, U] of the selected locations */
+    DinoR1Tensor *boxes;      /* [B, Q, 4], 0 … 1; the decoder starts from them detached */
+} DinoR1Selection;
 
-/* GroundingDinoDecoder and the heads of its last layer (of all layers with taps): marks "logits" and "pred_boxes". */
+void dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
+    DinoR1Tensor *memory, DinoR1Tensor *tokens, DinoR1Selection *selection);
+
+/* The first @n_queries learned content queries, [B, Q, D]. */
+DinoR1Tensor *dinor1_build_content_queries(DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint64 n_queries);
+
+/* What the decoder works on. */
+typedef struct {
+    DinoR1Tensor *memory;  /* [B, N, D] */
+    DinoR1Tensor *tokens;  /* [1|B, U, D] */
+    DinoR1Tensor *queries; /* [B, Q, D] */
+    DinoR1Tensor *boxes;   /* [B, Q, 4] */
+    DinoR1Tensor *mask;    /* [1, Q, Q] added to the scores of the self-attention, or NULL */
+} DinoR1DecoderInput;
+
+/* What a layer hands to the heads. */
+typedef struct {
+    DinoR1Tensor *hidden; /* [B, Q, D], layer-normed */
+    DinoR1Tensor *start;  /* [B, Q, 4] the boxes it started from, not detached (look forward twice) */
+} DinoR1DecoderLayer;
+
+/* GroundingDinoDecoder: fills @layers [decoder_layers]. */
 void dinor1_build_decoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
-    DinoR1Tensor *memory, DinoR1Tensor *tokens, DinoR1Tensor *reference);
+    const DinoR1DecoderInput *input, DinoR1DecoderLayer *layers);
+
+/* sigmoid(MLP(x) + logit(boxes)) with the box head of decoder layer @layer: x [B, Q, D], boxes [B, Q, 4]. */
+DinoR1Tensor *dinor1_build_refined_boxes(
+    DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint layer, DinoR1Tensor *x, DinoR1Tensor *boxes);
 
 /* One D-vector per box (spec section 2): feat [B, N, D], boxes [B, M, 4]: [B, M, D]. */
 DinoR1Tensor *dinor1_build_visual_prompts(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,

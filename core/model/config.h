@@ -14,6 +14,7 @@ typedef enum {
 } DinoR1ModelType;
 
 #define DINOR1_SWIN_MAX_STAGES 8
+#define DINOR1_MAX_LAYERS      64 /* of encoder and decoder */
 
 /* SwinConfig's names in brackets where they differ. */
 typedef struct {

@@ -1,7 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * GroundingDinoDecoder and the detection heads of its last layer.
+ * GroundingDinoDecoder.
  */
 #include "model/build.h"
 
@@ -9,8 +9,7 @@ typedef struct {
     DinoR1Graph *graph;
     const DinoR1GraphSpec *spec;
     const DinoR1Tables *tables;
-    DinoR1Tensor *memory; /* [B, N, D] */
-    DinoR1Tensor *tokens; /* [1|B, U, D] */
+    const DinoR1DecoderInput *input;
 } Decoder;
 
 /* MLP(sine4d(reference)), [B, Q, D]. @reference [B, Q, L|1, 4]: the first level's is used. */
@@ -49,83 +48,60 @@ decoder_layer(
     g_autofree gchar *image_attn = g_strdup_printf("%s.encoder_attn", layer);
     DinoR1Tensor *q = dinor1_add(graph, x, position), *h;
 
-    h = dinor1_nn_attention(graph, self_attn, q, q, x, NULL, heads);
+    h = dinor1_nn_attention(graph, self_attn, q, q, x, decoder->input->mask, heads);
     x = norm(decoder, layer, "self_attn_layer_norm", h, x);
     q = dinor1_add(graph, x, position);
-    h = dinor1_nn_attention(graph, token_attn, q, decoder->tokens, decoder->tokens, NULL, heads);
+    h = dinor1_nn_attention(graph, token_attn, q, decoder->input->tokens, decoder->input->tokens, NULL, heads);
     x = norm(decoder, layer, "encoder_attn_text_layer_norm", h, x);
     q = dinor1_add(graph, x, position);
-    h = dinor1_nn_deformable_attention(graph, image_attn, q, decoder->memory, decoder->tables->valid, reference,
+    h = dinor1_nn_deformable_attention(graph, image_attn, q, decoder->input->memory, decoder->tables->valid, reference,
         &decoder->tables->geometry->levels, heads, config->decoder_n_points);
     x = norm(decoder, layer, "encoder_attn_layer_norm", h, x);
     h = dinor1_nn_ffn(graph, layer, "fc1", "fc2", x, x, config->decoder_ffn_dim, config->activation);
     return norm(decoder, layer, "final_layer_norm", h, NULL);
 }
 
-/* sigmoid(MLP(x) + logit(boxes)) with the box head of a layer. x [B, Q, D], boxes [B, Q, 4] */
-static DinoR1Tensor *
-refine(const Decoder *decoder, gint layer, DinoR1Tensor *x, DinoR1Tensor *boxes)
+DinoR1Tensor *
+dinor1_build_refined_boxes(
+    DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint layer, DinoR1Tensor *x, DinoR1Tensor *boxes)
 {
-    DinoR1Graph *graph = decoder->graph;
     g_autofree gchar *name = g_strdup_printf("bbox_embed.%d", layer);
-    DinoR1Tensor *delta = dinor1_nn_prediction_head(graph, name, x, decoder->spec->config->d_model, 4, 3);
-    DinoR1Tensor *logits = dinor1_add(graph, delta, dinor1_logit(graph, boxes, decoder->spec->config->logit_eps));
+    DinoR1Tensor *delta = dinor1_nn_prediction_head(graph, name, x, spec->config->d_model, 4, 3);
+    DinoR1Tensor *logits = dinor1_add(graph, delta, dinor1_logit(graph, boxes, spec->config->logit_eps));
 
     return dinor1_unary(graph, DINOR1_UNARY_SIGMOID, logits);
 }
 
-/* The content queries: the first Q learned embeddings, [B, Q, D]. */
-static DinoR1Tensor *
-content_queries(const Decoder *decoder, gint64 n_queries)
+DinoR1Tensor *
+dinor1_build_content_queries(DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint64 n_queries)
 {
-    const DinoR1Config *config = decoder->spec->config;
+    const DinoR1Config *config = spec->config;
     DinoR1Tensor *x = dinor1_nn_weight(
-        decoder->graph, DINOR1_SHAPE(config->num_queries, config->d_model), "model.query_position_embeddings.weight");
+        graph, DINOR1_SHAPE(config->num_queries, config->d_model), "model.query_position_embeddings.weight");
 
     if (n_queries < config->num_queries)
-        x = dinor1_slice(decoder->graph, x, 0, 0, n_queries);
-    return dinor1_expand(decoder->graph, x, DINOR1_SHAPE(decoder->spec->batch, n_queries, config->d_model));
-}
-
-/* The last layer's heads. normed [B, Q, D]: the layer-normed queries; boxes: the references that the layer started
- * from. */
-static void
-heads(const Decoder *decoder, gint layer, DinoR1Tensor *normed, DinoR1Tensor *boxes)
-{
-    g_autofree gchar *name = g_strdup_printf("class_embed.%d", layer);
-
-    /* The layers before have a bias each that only training reads; a checkpoint must hold them all the same. */
-    for (gint i = 0; i < layer && decoder->spec->config->type != DINOR1_MODEL_GROUNDING_DINO; i++)
-        dinor1_nn_weight(decoder->graph, (DinoR1Shape){0}, "class_embed.%d.bias", i);
-
-    dinor1_graph_set_module(decoder->graph, "heads");
-    dinor1_graph_output(decoder->graph, "logits",
-        dinor1_build_class_logits(decoder->graph, decoder->spec, name, normed, decoder->tokens));
-    dinor1_graph_output(decoder->graph, "pred_boxes", refine(decoder, layer, normed, boxes));
+        x = dinor1_slice(graph, x, 0, 0, n_queries);
+    return dinor1_expand(graph, x, DINOR1_SHAPE(spec->batch, n_queries, config->d_model));
 }
 
 void
-dinor1_build_decoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables, DinoR1Tensor *memory,
-    DinoR1Tensor *tokens, DinoR1Tensor *boxes)
+dinor1_build_decoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
+    const DinoR1DecoderInput *input, DinoR1DecoderLayer *layers)
 {
-    const Decoder decoder = {graph, spec, tables, memory, tokens};
-    const gint n_layers = spec->config->decoder_layers;
-    DinoR1Tensor *x, *normed = NULL, *start = boxes;
+    const Decoder decoder = {graph, spec, tables, input};
+    DinoR1Tensor *x = input->queries, *boxes = input->boxes;
 
-    if (!boxes)
-        return;
     dinor1_graph_set_module(graph, "decoder");
-    x = content_queries(&decoder, boxes->shape.dims[1]);
-    for (gint i = 0; i < n_layers; i++) {
+    for (gint i = 0; i < spec->config->decoder_layers; i++) {
         g_autofree gchar *layer = g_strdup_printf("model.decoder.layers.%d", i);
-        DinoR1Tensor *reference = dinor1_build_box_reference(graph, tables, boxes);
+        DinoR1Tensor *start = dinor1_detach(graph, boxes);
+        DinoR1Tensor *reference = dinor1_build_box_reference(graph, tables, start);
 
+        layers[i].start = boxes;
         x = decoder_layer(&decoder, layer, x, query_position(&decoder, reference), reference);
-        normed = norm(&decoder, "model.decoder", "layer_norm", x, NULL);
-        start = boxes;
-        boxes = refine(&decoder, i, x, boxes);
-        dinor1_build_tap(graph, spec, normed, "decoder.%d.hidden", i);
+        layers[i].hidden = norm(&decoder, "model.decoder", "layer_norm", x, NULL);
+        boxes = dinor1_build_refined_boxes(graph, spec, i, x, start);
+        dinor1_build_tap(graph, spec, layers[i].hidden, "decoder.%d.hidden", i);
         dinor1_build_tap(graph, spec, boxes, "decoder.%d.reference", i);
     }
-    heads(&decoder, n_layers - 1, normed, start);
 }

@@ -12,9 +12,8 @@ pixel_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
         graph, "pixel_values", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->height, spec->width, 3));
 }
 
-/* pixels -> feat [B, N, D] */
-static DinoR1Tensor *
-image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+DinoR1Tensor *
+dinor1_build_image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
 {
     DinoR1Tensor *maps[DINOR1_SWIN_MAX_STAGES] = {NULL};
 
@@ -22,8 +21,8 @@ image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
     return dinor1_build_neck(graph, spec, maps);
 }
 
-static DinoR1Geometry *
-make_geometry(const DinoR1GraphSpec *spec)
+DinoR1Geometry *
+dinor1_build_geometry(const DinoR1GraphSpec *spec)
 {
     return dinor1_geometry_new(spec->config, spec->height, spec->width, spec->sizes, spec->batch);
 }
@@ -40,21 +39,46 @@ token_inputs(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tokens *toke
     tokens->position = dinor1_sine_embed(graph, positions, (gint)d, 10000, (gfloat)(2 * G_PI));
 }
 
+/* The last layer's heads. */
+static void
+build_heads(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1DecoderLayer *layers, DinoR1Tensor *tokens)
+{
+    const gint last = spec->config->decoder_layers - 1;
+    g_autofree gchar *name = g_strdup_printf("class_embed.%d", last);
+    DinoR1Tensor *hidden = layers[last].hidden;
+
+    dinor1_graph_set_module(graph, "heads");
+    /* The layers before have a bias each that only training reads; a checkpoint must hold them all the same. */
+    for (gint i = 0; i < last && spec->config->type != DINOR1_MODEL_GROUNDING_DINO; i++)
+        dinor1_nn_weight(graph, (DinoR1Shape){0}, "class_embed.%d.bias", i);
+    dinor1_graph_output(graph, "logits", dinor1_build_class_logits(graph, spec, name, hidden, tokens));
+    dinor1_graph_output(graph, "pred_boxes", dinor1_build_refined_boxes(graph, spec, last, hidden, layers[last].start));
+}
+
 DinoR1Graph *
 dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
 {
     DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
-    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
-    DinoR1Tensor *vision, *boxes;
+    g_autoptr(DinoR1Geometry) geometry = dinor1_build_geometry(spec);
+    DinoR1DecoderLayer layers[DINOR1_MAX_LAYERS] = {{NULL, NULL}};
+    DinoR1Selection selection = {NULL};
+    DinoR1DecoderInput input = {NULL};
+    DinoR1Tensor *vision;
     DinoR1Tables tables;
     DinoR1Tokens tokens;
 
-    vision = image_features(graph, spec);
+    vision = dinor1_build_image_features(graph, spec);
     dinor1_build_tables(graph, spec, geometry, &tables);
     token_inputs(graph, spec, &tokens);
     dinor1_build_encoder(graph, spec, &tables, &vision, &tokens);
-    boxes = dinor1_build_query_selection(graph, spec, &tables, vision, tokens.tokens);
-    dinor1_build_decoder(graph, spec, &tables, vision, tokens.tokens, boxes);
+    dinor1_build_query_selection(graph, spec, &tables, vision, tokens.tokens, &selection);
+    if (selection.boxes)
+        input.queries = dinor1_build_content_queries(graph, spec, selection.boxes->shape.dims[1]);
+    input.memory = vision;
+    input.tokens = tokens.tokens;
+    input.boxes = selection.boxes;
+    dinor1_build_decoder(graph, spec, &tables, &input, layers);
+    build_heads(graph, spec, layers, tokens.tokens);
     return graph;
 }
 
@@ -62,8 +86,8 @@ DinoR1Graph *
 dinor1_build_prompt_encoder(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data)
 {
     DinoR1Graph *graph = dinor1_graph_new(weights, user_data);
-    g_autoptr(DinoR1Geometry) geometry = make_geometry(spec);
-    DinoR1Tensor *feat = image_features(graph, spec), *boxes;
+    g_autoptr(DinoR1Geometry) geometry = dinor1_build_geometry(spec);
+    DinoR1Tensor *feat = dinor1_build_image_features(graph, spec), *boxes;
     DinoR1Tables tables;
 
     dinor1_build_tables(graph, spec, geometry, &tables);

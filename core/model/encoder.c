@@ -50,12 +50,15 @@ dinor1_build_encoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const Dino
         g_autofree gchar *layer = g_strdup_printf("model.encoder.layers.%d", i);
         g_autofree gchar *fusion = g_strdup_printf("%s.fusion_layer", layer);
 
+        if (spec->recompute)
+            dinor1_graph_begin_segment(graph);
         dinor1_graph_set_module(graph, "encoder fusion");
         dinor1_build_fusion(graph, spec, tables, fusion, vision, &tokens->tokens);
         dinor1_graph_set_module(graph, "encoder tokens");
         tokens->tokens = enhance_tokens(graph, config, layer, tokens);
         dinor1_graph_set_module(graph, "encoder image");
         *vision = deformable_layer(graph, config, tables, layer, *vision);
+        dinor1_graph_end_segment(graph);
         dinor1_build_tap(graph, spec, *vision, "encoder.%d.vision", i);
         dinor1_build_tap(graph, spec, tokens->tokens, "encoder.%d.text", i);
     }

@@ -59,7 +59,16 @@ resolve_name(const DinoR1Model *model, const gchar *name)
 }
 
 gboolean
-dinor1_model_find_weight(gpointer user_data, const gchar *name, DinoR1View *view, GError **error)
+dinor1_model_has_weight(const DinoR1Model *model, const gchar *name)
+{
+    g_autofree gchar *stored = resolve_name(model, name);
+
+    return dinor1_weights_has(model->weights, stored);
+}
+
+gboolean
+dinor1_model_find_weight(
+    gpointer user_data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error)
 {
     const DinoR1Model *model = user_data;
     g_autofree gchar *stored = resolve_name(model, name);
@@ -75,7 +84,7 @@ typedef struct {
 } Check;
 
 static gboolean
-find_and_note(gpointer user_data, const gchar *name, DinoR1View *view, GError **error)
+find_and_note(gpointer user_data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error)
 {
     Check *check = user_data;
     g_autofree gchar *stored = resolve_name(check->model, name);

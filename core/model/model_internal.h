@@ -15,7 +15,11 @@ DinoR1Weights *dinor1_model_get_weights(const DinoR1Model *model);
 /* NULL if the directory has no vocab.txt or the model no text encoder. */
 const DinoR1WordPiece *dinor1_model_get_tokenizer(const DinoR1Model *model);
 
+/* Whether the checkpoint holds @name, under any of its names. */
+gboolean dinor1_model_has_weight(const DinoR1Model *model, const gchar *name);
+
 /* A DinoR1WeightFunc; user_data is the DinoR1Model. Resolves the names that checkpoints share between modules. */
-gboolean dinor1_model_find_weight(gpointer model, const gchar *name, DinoR1View *view, GError **error);
+gboolean dinor1_model_find_weight(
+    gpointer model, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error);
 
 G_END_DECLS

@@ -20,33 +20,32 @@ dinor1_build_class_logits(
     return dinor1_add(graph, logits, bias);
 }
 
-DinoR1Tensor *
+void
 dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
-    DinoR1Tensor *memory, DinoR1Tensor *tokens)
+    DinoR1Tensor *memory, DinoR1Tensor *tokens, DinoR1Selection *selection)
 {
     const DinoR1Config *config = spec->config;
     const gint64 n = tables->geometry->n_positions, d = config->d_model;
-    DinoR1Tensor *x, *logits, *objectness, *indices, *proposals, *delta;
+    DinoR1Tensor *x, *logits, *delta, *proposals = tables->proposals;
 
     dinor1_graph_set_module(graph, "query selection");
     x = dinor1_nn_linear(graph, "model.enc_output", dinor1_mul(graph, memory, tables->proposal_ok), d, DINOR1_ACT_NONE);
     x = dinor1_nn_layer_norm(graph, "model.enc_output_norm", x, config->layer_norm_eps, NULL);
     logits = dinor1_build_class_logits(graph, spec, "model.encoder_output_class_embed", x, tokens);
-    objectness = dinor1_reduce(graph, DINOR1_REDUCE_MAX, logits, -1);
-    objectness = dinor1_reshape(graph, objectness, DINOR1_SHAPE(spec->batch, n));
-    indices = dinor1_topk(graph, objectness, MIN(config->num_queries, n));
+    selection->objectness = dinor1_reduce(graph, DINOR1_REDUCE_MAX, logits, -1);
+    selection->objectness = dinor1_reshape(graph, selection->objectness, DINOR1_SHAPE(spec->batch, n));
+    selection->indices = dinor1_topk(graph, selection->objectness, MIN(config->num_queries, n));
+    selection->logits = dinor1_gather(graph, logits, selection->indices);
 
     /* The box head sees only what was selected: the same numbers as selecting from all N boxes. */
-    delta =
-        dinor1_nn_prediction_head(graph, "model.encoder_output_bbox_embed", dinor1_gather(graph, x, indices), d, 4, 3);
-    proposals = tables->proposals;
+    delta = dinor1_nn_prediction_head(
+        graph, "model.encoder_output_bbox_embed", dinor1_gather(graph, x, selection->indices), d, 4, 3);
     if (tables->geometry->batch != spec->batch)
         proposals = dinor1_expand(graph, proposals, DINOR1_SHAPE(spec->batch, n, 4));
-    proposals = dinor1_gather(graph, proposals, indices);
-    proposals = dinor1_unary(graph, DINOR1_UNARY_SIGMOID, dinor1_add(graph, delta, proposals));
+    proposals = dinor1_gather(graph, proposals, selection->indices);
+    selection->boxes = dinor1_unary(graph, DINOR1_UNARY_SIGMOID, dinor1_add(graph, delta, proposals));
     dinor1_build_tap(graph, spec, x, "enc_output");
-    dinor1_build_tap(graph, spec, objectness, "enc_logits_max");
-    dinor1_build_tap(graph, spec, indices, "topk");
-    dinor1_build_tap(graph, spec, proposals, "init_reference");
-    return proposals;
+    dinor1_build_tap(graph, spec, selection->objectness, "enc_logits_max");
+    dinor1_build_tap(graph, spec, selection->indices, "topk");
+    dinor1_build_tap(graph, spec, selection->boxes, "init_reference");
 }

@@ -113,7 +113,10 @@ dinor1_build_swin(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tensor 
         for (gint i = 0; x && i < swin->depths[stage]; i++) {
             g_autofree gchar *block = g_strdup_printf(PREFIX ".encoder.layers.%d.blocks.%d", stage, i);
 
+            if (spec->recompute)
+                dinor1_graph_begin_segment(graph);
             x = swin_block(graph, swin, block, x, swin->heads[stage], i % 2 ? swin->window_size / 2 : 0);
+            dinor1_graph_end_segment(graph);
         }
         if (swin->outputs[n_outputs] == stage + 1) {
             g_autofree gchar *norm = g_strdup_printf(PREFIX ".hidden_states_norms.stage%d", stage + 1);

@@ -196,7 +196,62 @@ def vocabulary_seeds():
     yield "overlong", vocabulary("a" * 513)
 
 
-TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds, "vocabulary": vocabulary_seeds}
+def coco(annotations=(), images=None, categories=None, results=None, **members):
+    """After the annotations a NUL and the results, if there are any."""
+    image = {"id": 7, "file_name": "a.jpg", "width": 100, "height": 50}
+    text = json.dumps({"images": [image] if images is None else images,
+                       "categories": [{"id": 5, "name": "cat"}] if categories is None else categories,
+                       "annotations": list(annotations), **members})
+    return (text + ("" if results is None else "\0" + json.dumps(results))).encode()
+
+
+def coco_seeds():
+    box = {"id": 2, "image_id": 7, "category_id": 5, "bbox": [10, 10, 20, 20.5], "area": 300, "iscrowd": 0}
+    result = {"image_id": 7, "category_id": 5, "bbox": [11, 10, 20, 20], "score": 0.5}
+
+    def changed(**members):
+        return {**box, **members}
+
+    yield "good", coco([box, changed(id=3, iscrowd=1)], results=[result, {**result, "score": 1}, {**result, "bbox": [0, 0, 0, 0]}])
+    yield "good-lvis", coco(
+        [box, changed(id=3, ignore=1, image_id=8)],
+        [{"id": 8, "coco_url": "http://x/val/1.jpg", "neg_category_ids": [6], "not_exhaustive_category_ids": [5]},
+         {"id": 7, "file_name": "clip.mp4#frame=3", "neg_category_ids": [], "not_exhaustive_category_ids": []}],
+        [{"id": 5, "name": "cat", "frequency": "r"}, {"id": 6, "name": "dog", "frequency": "f"}],
+        [result, {**result, "category_id": 6}, {**result, "image_id": 8}])
+    yield "good-empty", coco(images=[], categories=[], results=[])
+    yield "good-others", coco([changed(segmentation=[[1, 2, 3]], iscrowd=False)], info={"year": 2026}, licenses=[None, True])
+    yield "good-id-0", coco([changed(id=0)], results=[result])
+    yield "good-info", b'{"images":[],"categories":[]}'
+    yield "empty", b""
+    yield "list", b"[]\0{}"
+    yield "unfinished", b'{"images":[{"id":1,"file_name":"\\'
+    yield "deep", b'{"x":' + b"[" * 3000
+    yield "twice", b'{"images":[],"images":[]}'
+    yield "images-object", coco(images={})
+    for name, image in [("none", None), ("no-id", {"file_name": "a"}), ("no-name", {"id": 1}), ("id-text", {"id": "1"}),
+                        ("id-huge", {"id": 2**63}), ("width-real", {"id": 1, "width": 1.5}), ("height-huge", {"id": 1, "height": 2**31}),
+                        ("fragment", {"id": 1, "file_name": "a#t=x"}), ("list-text", {"id": 1, "neg_category_ids": ["1"]}),
+                        ("list-unknown", {"id": 1, "file_name": "a", "not_exhaustive_category_ids": [6, 5]})]:
+        yield "image-" + name, coco(images=[image])
+    yield "image-twice", coco(images=[{"id": 1, "file_name": "a"}] * 2)
+    yield "category-twice", coco(categories=[{"id": 1, "name": "a"}] * 2)
+    yield "category-frequency", coco(categories=[{"id": 1, "name": "a", "frequency": "rare"}])
+    for name, members in [("image", {"image_id": 1}), ("category", {"category_id": 6}), ("short", {"bbox": [1, 2, 3]}),
+                          ("text", {"bbox": "1"}), ("nan", {"bbox": [float("nan"), 0, 1, 1]}), ("infinite", {"area": float("-inf")}),
+                          ("flat", {"bbox": [1, 1, 0, 1]}), ("negative", {"area": -1}), ("outside", {"bbox": [100, 0, 1, 1]}),
+                          ("crowd", {"iscrowd": "1"}), ("huge", {"bbox": [-1e300, -1e300, 1e301, 1e301]}),
+                          ("long", {"bbox": [0, 0, 1, int("1" * 70)]})]:
+        yield "box-" + name, coco([changed(**members), box, box], results=[result])
+    yield "box-number", coco([1])
+    yield "box-none", coco([{}])
+    for name, members in [("image", {"image_id": 1}), ("category", {"category_id": 6}), ("score", {"score": None}),
+                          ("nan", {"score": float("nan")}), ("negative", {"bbox": [0, 0, -1, 1]}), ("box", {"bbox": {}})]:
+        yield "result-" + name, coco([box], results=[{**result, **members}, result])
+
+
+TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds, "vocabulary": vocabulary_seeds,
+           "coco": coco_seeds}
 
 
 def main():

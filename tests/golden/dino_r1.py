@@ -71,7 +71,7 @@ class VisualPromptEncoder(nn.Module):
         )
         cross = self.cross_attn_layer_norm(query + attended)
 
-        itself_only = (1 - torch.eye(count)) * torch.finfo(cross.dtype).min
+        itself_only = (1 - torch.eye(count, dtype=cross.dtype)) * torch.finfo(cross.dtype).min
         attended = self.self_attn(cross + position, cross + position, cross, attention_mask=itself_only)[0]
         itself = self.self_attn_layer_norm(cross + attended)
 

@@ -98,6 +98,10 @@ fill_value(const DinoR1Shape *shape, OpFill fill, gint64 index, gdouble random)
     switch (fill.kind) {
     case FILL_UNIFORM:
         return uniform;
+    case FILL_EVEN:
+        return (gfloat)floor(32 * fill.low + random * (32 * ((gdouble)fill.high - fill.low) + 1)) / 32;
+    case FILL_ODD:
+        return (gfloat)(2 * floor(32 * (gdouble)uniform) + 1) / 64;
     case FILL_STEPS:
     case FILL_INDEX:
         return (gfloat)floor(fill.low + random * ((gdouble)fill.high - fill.low + 1));

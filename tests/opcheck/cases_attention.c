@@ -36,6 +36,26 @@ add_attention(GPtrArray *cases, const Row *row)
     opcheck_optional(c, row->mask_b > 0, DINOR1_SHAPE(row->mask_b, row->mask_q, row->nk), row->mask);
 }
 
+static void
+add_attention_grad(GPtrArray *cases, const Row *row)
+{
+    gdouble scale = 1 / sqrt((gdouble)row->d);
+    gdouble largest = (gdouble)row->magnitude * row->magnitude * (gdouble)row->d * scale;
+    OpCase *c = opcheck_add(cases, DINOR1_OP_ATTENTION_GRAD,
+        2 * attention_tolerance(largest) + opcheck_sum_tolerance(MAX(row->nq, row->nk)), "%s: %dx%d, %d heads of %d",
+        row->what, (gint)row->nq, (gint)row->nk, row->heads, (gint)row->d);
+
+    c->params.attention.heads = row->heads;
+    c->params.attention.scale = (gfloat)scale;
+    opcheck_input(c, DINOR1_SHAPE(row->bq, row->nq, row->heads * row->d), UNIFORM(-row->magnitude, row->magnitude));
+    opcheck_input(c, DINOR1_SHAPE(row->bk, row->nk, row->heads * row->d), UNIFORM(-row->magnitude, row->magnitude));
+    opcheck_input(c, DINOR1_SHAPE(row->bv, row->nk, row->heads * row->e), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(MAX(row->bq, MAX(row->bk, row->bv)), row->nq, row->heads * row->e), UNIT);
+    opcheck_optional(c, row->mask_b > 0, DINOR1_SHAPE(row->mask_b, row->mask_q, row->nk), row->mask);
+    if (row->nk == 1 || row->mask.kind == FILL_IDENTITY)
+        c->scale = 1; /* a choice of one: q and k have gradients of 0 */
+}
+
 void
 opcheck_attention_cases(GPtrArray *cases)
 {
@@ -69,20 +89,48 @@ opcheck_attention_cases(GPtrArray *cases)
         {1, 1, 1, 3, 2500, 2, 32, 32, 0, 0, none, 2, "very long"},
     };
 
-    for (guint i = 0; i < G_N_ELEMENTS(rows); i++)
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         add_attention(cases, &rows[i]);
+        add_attention_grad(cases, &rows[i]);
+    }
+}
+
+typedef struct {
+    gint64 b, h, w;
+    gint heads;
+    gint64 d;
+    gint window, shift;
+    const gchar *what;
+} WindowRow;
+
+/* @pads: bit 0 for k_pad, bit 1 for v_pad. */
+static void
+add_window(GPtrArray *cases, const WindowRow *row, gboolean grad, guint pads)
+{
+    gint64 channels = row->heads * row->d, side = 2 * row->window - 1;
+    DinoR1Shape shape = DINOR1_SHAPE(row->b, row->h, row->w, channels);
+    OpCase *c = opcheck_add(cases, grad ? DINOR1_OP_WINDOW_ATTENTION_GRAD : DINOR1_OP_WINDOW_ATTENTION,
+        grad ? 2 * attention_tolerance(8) + opcheck_sum_tolerance(row->b * row->h * row->w) : attention_tolerance(8),
+        "%s%s%s", row->what, pads & 1 ? ", k_pad" : "", pads & 2 ? ", v_pad" : "");
+
+    c->params.window.heads = row->heads;
+    c->params.window.window = row->window;
+    c->params.window.shift = row->shift;
+    for (guint k = 0; k < 3; k++)
+        opcheck_input(c, shape, UNIFORM(-2, 2));
+    opcheck_input(c, DINOR1_SHAPE(side * side, row->heads), UNIT);
+    if (grad)
+        opcheck_input(c, shape, UNIT);
+    opcheck_optional(c, pads & 1, DINOR1_SHAPE(channels), UNIT);
+    opcheck_optional(c, pads & 2, DINOR1_SHAPE(channels), UNIT);
+    if (grad && row->window == 1)
+        c->scale = 1; /* a choice of one: q and k have gradients of 0 */
 }
 
 void
 opcheck_window_cases(GPtrArray *cases)
 {
-    const struct {
-        gint64 b, h, w;
-        gint heads;
-        gint64 d;
-        gint window, shift;
-        const gchar *what;
-    } rows[] = {
+    const WindowRow rows[] = {
         {1, 1, 1, 1, 4, 1, 0, "smallest"},
         {1, 1, 1, 1, 4, 7, 0, "one pixel"},
         {1, 1, 1, 1, 4, 7, 3, "one pixel, shifted"},
@@ -107,18 +155,8 @@ opcheck_window_cases(GPtrArray *cases)
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         for (guint pads = 0; pads < 4; pads++) {
-            gint64 channels = rows[i].heads * rows[i].d, side = 2 * rows[i].window - 1;
-            DinoR1Shape shape = DINOR1_SHAPE(rows[i].b, rows[i].h, rows[i].w, channels);
-            OpCase *c = opcheck_add(cases, DINOR1_OP_WINDOW_ATTENTION, attention_tolerance(8), "%s%s%s", rows[i].what,
-                pads & 1 ? ", k_pad" : "", pads & 2 ? ", v_pad" : "");
-            c->params.window.heads = rows[i].heads;
-            c->params.window.window = rows[i].window;
-            c->params.window.shift = rows[i].shift;
-            for (guint k = 0; k < 3; k++)
-                opcheck_input(c, shape, UNIFORM(-2, 2));
-            opcheck_input(c, DINOR1_SHAPE(side * side, rows[i].heads), UNIT);
-            opcheck_optional(c, pads & 1, DINOR1_SHAPE(channels), UNIT);
-            opcheck_optional(c, pads & 2, DINOR1_SHAPE(channels), UNIT);
+            add_window(cases, &rows[i], FALSE, pads);
+            add_window(cases, &rows[i], TRUE, pads);
         }
     }
 }

@@ -3,14 +3,50 @@
  */
 #include "opcheck.h"
 
+typedef struct {
+    gint64 b, h, w, ci, co, kh, kw;
+    gint stride, top, left, bottom, right;
+    const gchar *what;
+} Row;
+
+static void
+add_operands(OpCase *c, const Row *row)
+{
+    c->params.conv.stride = row->stride;
+    c->params.conv.pad_top = row->top;
+    c->params.conv.pad_left = row->left;
+    c->params.conv.pad_bottom = row->bottom;
+    c->params.conv.pad_right = row->right;
+    opcheck_input(c, DINOR1_SHAPE(row->b, row->h, row->w, row->ci), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(row->co, row->ci, row->kh, row->kw), UNIT);
+}
+
+static void
+add_conv(GPtrArray *cases, const Row *row, gboolean bias)
+{
+    OpCase *c = opcheck_add(cases, DINOR1_OP_CONV2D, opcheck_sum_tolerance(row->ci * row->kh * row->kw), "%s%s",
+        row->what, bias ? ", bias" : "");
+
+    add_operands(c, row);
+    opcheck_optional(c, bias, DINOR1_SHAPE(row->co), UNIT);
+}
+
+static void
+add_conv_grad(GPtrArray *cases, const Row *row)
+{
+    gint64 height = (row->h + row->top + row->bottom - row->kh) / row->stride + 1;
+    gint64 width = (row->w + row->left + row->right - row->kw) / row->stride + 1;
+    gint64 longest = MAX(row->co * row->kh * row->kw, row->b * height * width);
+    OpCase *c = opcheck_add(cases, DINOR1_OP_CONV2D_GRAD, opcheck_sum_tolerance(longest), "%s", row->what);
+
+    add_operands(c, row);
+    opcheck_input(c, DINOR1_SHAPE(row->b, height, width, row->co), UNIT);
+}
+
 void
 opcheck_conv_cases(GPtrArray *cases)
 {
-    const struct {
-        gint64 b, h, w, ci, co, kh, kw;
-        gint stride, top, left, bottom, right;
-        const gchar *what;
-    } rows[] = {
+    const Row rows[] = {
         {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, "smallest"},
         {1, 5, 7, 16, 8, 1, 1, 1, 0, 0, 0, 0, "1x1"},
         {2, 13, 9, 96, 33, 1, 1, 1, 0, 0, 0, 0, "1x1, batch 2"},
@@ -29,18 +65,8 @@ opcheck_conv_cases(GPtrArray *cases)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-        for (guint bias = 0; bias < 2; bias++) {
-            OpCase *c =
-                opcheck_add(cases, DINOR1_OP_CONV2D, opcheck_sum_tolerance(rows[i].ci * rows[i].kh * rows[i].kw),
-                    "%s%s", rows[i].what, bias ? ", bias" : "");
-            c->params.conv.stride = rows[i].stride;
-            c->params.conv.pad_top = rows[i].top;
-            c->params.conv.pad_left = rows[i].left;
-            c->params.conv.pad_bottom = rows[i].bottom;
-            c->params.conv.pad_right = rows[i].right;
-            opcheck_input(c, DINOR1_SHAPE(rows[i].b, rows[i].h, rows[i].w, rows[i].ci), UNIT);
-            opcheck_input(c, DINOR1_SHAPE(rows[i].co, rows[i].ci, rows[i].kh, rows[i].kw), UNIT);
-            opcheck_optional(c, bias, DINOR1_SHAPE(rows[i].co), UNIT);
-        }
+        add_conv(cases, &rows[i], FALSE);
+        add_conv(cases, &rows[i], TRUE);
+        add_conv_grad(cases, &rows[i]);
     }
 }

@@ -87,6 +87,11 @@ unary_cases(GPtrArray *cases)
         {DINOR1_UNARY_CLAMP, "clamp", -0.5, 0.25, UNIT, 0, 1},
         {DINOR1_UNARY_CLAMP, "clamp -inf", -5e4f, 5e4f, MASK, 0, 1},
         {DINOR1_UNARY_CLAMP, "clamp large", -5e4f, 5e4f, UNIFORM(-1e6f, 1e6f), 0, 1},
+        {DINOR1_UNARY_ABS, "abs", 0, 0, UNIT, 0, 1},
+        {DINOR1_UNARY_ABS, "abs -inf", 0, 0, MASK, 0, 1},
+        {DINOR1_UNARY_ABS, "abs of 0 and -0", 0, 0, {FILL_ZERO, 0, 0}, 0, 1},
+        {DINOR1_UNARY_SQRT, "sqrt", 0, 0, UNIFORM(0, 1e3f), 2e-7, 1e-6},
+        {DINOR1_UNARY_SQRT, "sqrt of whole numbers", 0, 0, {FILL_STEPS, 0, 9}, 2e-7, 1e-6},
     };
     const DinoR1Shape shapes[] = {DINOR1_SHAPE(1), DINOR1_SHAPE(7), DINOR1_SHAPE(3, 64), DINOR1_SHAPE(2, 3, 1003)};
 
@@ -99,6 +104,55 @@ unary_cases(GPtrArray *cases)
             c->params.unary.b = rows[i].b;
             c->scale = rows[i].scale;
             opcheck_input(c, shapes[k], rows[i].fill);
+        }
+    }
+}
+
+static void
+unary_grad_cases(GPtrArray *cases)
+{
+    const OpFill steps = {FILL_STEPS, -2, 2};
+    const struct {
+        DinoR1UnaryFunc func;
+        const gchar *name;
+        gfloat a, b;
+        OpFill fill;
+        gdouble tolerance, scale;
+    } rows[] = {
+        {DINOR1_UNARY_AFFINE, "affine", 2.5f, -0.75f, UNIT, 2e-7, 1e-6},
+        {DINOR1_UNARY_RELU, "relu", 0, 0, UNIT, 0, 1},
+        {DINOR1_UNARY_RELU, "relu at 0", 0, 0, steps, 0, 1},
+        {DINOR1_UNARY_RELU, "relu of 0 and -0", 0, 0, {FILL_ZERO, 0, 0}, 0, 1},
+        {DINOR1_UNARY_GELU, "gelu", 0, 0, UNIFORM(-6, 6), 5e-7, 1},
+        {DINOR1_UNARY_GELU, "gelu large", 0, 0, UNIFORM(-1e4f, 1e4f), 5e-7, 1},
+        {DINOR1_UNARY_SIGMOID, "sigmoid", 0, 0, UNIFORM(-6, 6), 1e-6, 0.25},
+        {DINOR1_UNARY_SIGMOID, "sigmoid large", 0, 0, UNIFORM(-1e4f, 1e4f), 1e-6, 0.25},
+        {DINOR1_UNARY_SIGMOID, "sigmoid -inf", 0, 0, MASK, 1e-6, 0.25},
+        {DINOR1_UNARY_TANH, "tanh", 0, 0, UNIFORM(-4, 4), 1e-6, 1},
+        {DINOR1_UNARY_TANH, "tanh large", 0, 0, UNIFORM(-1e4f, 1e4f), 1e-6, 1},
+        {DINOR1_UNARY_EXP, "exp", 0, 0, UNIFORM(-85, 80), 4e-7, 1e-30},
+        {DINOR1_UNARY_LOG, "log", 0, 0, UNIFORM(1e-3f, 1e3f), 3e-7, 1e-6},
+        {DINOR1_UNARY_LOGIT, "logit", 1e-3f, 0, UNIFORM(0, 1), 5e-7, 1},
+        {DINOR1_UNARY_LOGIT, "logit outside", 1e-5f, 0, UNIFORM(-0.5, 1.5), 5e-7, 1},
+        {DINOR1_UNARY_LOGIT, "logit at the edges", 0.25f, 0, {FILL_EVEN, 0, 1}, 5e-7, 1},
+        {DINOR1_UNARY_CLAMP, "clamp", -0.5, 0.25, UNIT, 0, 1},
+        {DINOR1_UNARY_CLAMP, "clamp at the edges", -1, 1, steps, 0, 1},
+        {DINOR1_UNARY_ABS, "abs", 0, 0, UNIT, 0, 1},
+        {DINOR1_UNARY_ABS, "abs at 0", 0, 0, steps, 0, 1},
+        {DINOR1_UNARY_SQRT, "sqrt", 0, 0, UNIFORM(1e-3f, 1e3f), 4e-7, 1e-6},
+    };
+    const DinoR1Shape shapes[] = {DINOR1_SHAPE(1), DINOR1_SHAPE(7), DINOR1_SHAPE(3, 64), DINOR1_SHAPE(2, 3, 1003)};
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(shapes); k++) {
+            g_autofree gchar *text = opcheck_shape_text(&shapes[k]);
+            OpCase *c = opcheck_add(cases, DINOR1_OP_UNARY_GRAD, rows[i].tolerance, "%s %s", rows[i].name, text);
+            c->params.unary.func = rows[i].func;
+            c->params.unary.a = rows[i].a;
+            c->params.unary.b = rows[i].b;
+            c->scale = rows[i].scale;
+            opcheck_input(c, shapes[k], rows[i].fill);
+            opcheck_input(c, shapes[k], UNIT);
         }
     }
 }
@@ -138,5 +192,6 @@ opcheck_elementwise_cases(GPtrArray *cases)
 {
     binary_cases(cases);
     unary_cases(cases);
+    unary_grad_cases(cases);
     sine_cases(cases);
 }

@@ -71,6 +71,35 @@ slice_cases(GPtrArray *cases)
 }
 
 static void
+slice_grad_cases(GPtrArray *cases)
+{
+    const struct {
+        DinoR1Shape dy;
+        gint axis;
+        gint64 start, size;
+    } rows[] = {
+        {DINOR1_SHAPE(1), 0, 0, 1},
+        {DINOR1_SHAPE(9), 0, 5, 37},
+        {DINOR1_SHAPE(3, 1), -1, 36, 37},
+        {DINOR1_SHAPE(3, 37), 1, 0, 37},
+        {DINOR1_SHAPE(2, 37), 0, 1, 3},
+        {DINOR1_SHAPE(2, 5, 16), 1, 3, 9},
+        {DINOR1_SHAPE(2, 9, 32), 2, 32, 96},
+        {DINOR1_SHAPE(2, 3, 2, 5, 6), -3, 1, 4},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree gchar *text = opcheck_shape_text(&rows[i].dy);
+        OpCase *c = opcheck_add(cases, DINOR1_OP_SLICE_GRAD, 0, "%s axis %d, at %d of %d", text, rows[i].axis,
+            (gint)rows[i].start, (gint)rows[i].size);
+        c->params.slice_grad.axis = rows[i].axis;
+        c->params.slice_grad.start = rows[i].start;
+        c->params.slice_grad.size = rows[i].size;
+        opcheck_input(c, rows[i].dy, UNIT);
+    }
+}
+
+static void
 concat_cases(GPtrArray *cases)
 {
     const DinoR1Shape shapes[] = {
@@ -118,6 +147,53 @@ expand_cases(GPtrArray *cases)
 }
 
 static void
+sum_to_cases(GPtrArray *cases)
+{
+    const struct {
+        DinoR1Shape from, to;
+    } rows[] = {
+        {DINOR1_SHAPE(3, 5), {.ndim = 0}},
+        {DINOR1_SHAPE(1), DINOR1_SHAPE(1)},
+        {DINOR1_SHAPE(3, 7), DINOR1_SHAPE(7)},
+        {DINOR1_SHAPE(1000, 96), DINOR1_SHAPE(96)},
+        {DINOR1_SHAPE(3, 33), DINOR1_SHAPE(3, 1)},
+        {DINOR1_SHAPE(2, 9, 16), DINOR1_SHAPE(1, 9, 16)},
+        {DINOR1_SHAPE(2, 9, 16), DINOR1_SHAPE(2, 1, 16)},
+        {DINOR1_SHAPE(2, 9, 16), DINOR1_SHAPE(2, 1, 1)},
+        {DINOR1_SHAPE(2, 9, 16), DINOR1_SHAPE(1, 1, 1)},
+        {DINOR1_SHAPE(4, 2, 5, 6, 3), DINOR1_SHAPE(1, 5, 1, 3)},
+        {DINOR1_SHAPE(2, 3, 2, 3, 2, 3, 2, 3), DINOR1_SHAPE(2, 1, 2, 1, 2, 1, 2, 1)},
+        {DINOR1_SHAPE(2, 3), DINOR1_SHAPE(2, 3)},
+        {DINOR1_SHAPE(3, 40000), {.ndim = 0}},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree gchar *from = opcheck_shape_text(&rows[i].from), *to = opcheck_shape_text(&rows[i].to);
+        gint64 n = dinor1_shape_size(&rows[i].from) / dinor1_shape_size(&rows[i].to);
+        OpCase *c = opcheck_add(cases, DINOR1_OP_SUM_TO, opcheck_sum_tolerance(n), "%s to %s", from, to);
+        c->params.expand.shape = rows[i].to;
+        c->scale = sqrt((gdouble)n / 3); /* of a random sum; one alone may be near 0 */
+        opcheck_input(c, rows[i].from, UNIT);
+    }
+}
+
+static void
+patch_split_cases(GPtrArray *cases)
+{
+    const gint64 sizes[][4] = {/* B, H, W, C */
+        {1, 1, 1, 1}, {1, 2, 2, 3}, {1, 1, 6, 4}, {1, 5, 1, 4}, {2, 5, 6, 24}, {2, 6, 5, 24}, {1, 7, 9, 96}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        const gint64 *s = sizes[i];
+        OpCase *c = opcheck_add(
+            cases, DINOR1_OP_PATCH_SPLIT, 0, "to %dx%dx%dx%d", (gint)s[0], (gint)s[1], (gint)s[2], (gint)s[3]);
+        c->params.patch.height = s[1];
+        c->params.patch.width = s[2];
+        opcheck_input(c, DINOR1_SHAPE(s[0], (s[1] + 1) / 2, (s[2] + 1) / 2, 4 * s[3]), UNIT);
+    }
+}
+
+static void
 patch_merge_cases(GPtrArray *cases)
 {
     const DinoR1Shape shapes[] = {DINOR1_SHAPE(1, 1, 1, 1), DINOR1_SHAPE(1, 2, 2, 3), DINOR1_SHAPE(1, 1, 6, 4),
@@ -135,7 +211,10 @@ opcheck_layout_cases(GPtrArray *cases)
 {
     permute_cases(cases);
     slice_cases(cases);
+    slice_grad_cases(cases);
     concat_cases(cases);
     expand_cases(cases);
+    sum_to_cases(cases);
     patch_merge_cases(cases);
+    patch_split_cases(cases);
 }

@@ -43,6 +43,47 @@ softmax_cases(GPtrArray *cases)
 }
 
 static void
+softmax_grad_cases(GPtrArray *cases)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(axis_rows); i++) {
+        for (guint zero = 0; zero < 2; zero++) {
+            const DinoR1Shape *shape = &axis_rows[i].shape;
+            g_autofree gchar *text = opcheck_shape_text(shape);
+            OpCase *c = opcheck_add(cases, DINOR1_OP_SOFTMAX_GRAD,
+                1e-6 + opcheck_sum_tolerance(dinor1_shape_dim(shape, axis_rows[i].axis)), "%s axis %d%s", text,
+                axis_rows[i].axis, zero ? ", masked" : "");
+            c->params.softmax.axis = axis_rows[i].axis;
+            opcheck_input(c, *shape, zero ? (OpFill){FILL_ZERO, 0, 0} : UNIFORM(0, 1));
+            opcheck_input(c, *shape, UNIT);
+        }
+    }
+}
+
+static void
+reduce_max_grad_cases(GPtrArray *cases)
+{
+    const struct {
+        OpFill fill;
+        const gchar *what;
+    } fills[] = {
+        {UNIT, "different"}, {{FILL_STEPS, -2, 2}, "many equal"}, {UNIFORM(3, 3), "all equal"}, {MASK, "-inf and 0"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(axis_rows); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(fills); k++) {
+            DinoR1Shape shape = axis_rows[i].shape;
+            gint axis = axis_rows[i].axis;
+            g_autofree gchar *text = opcheck_shape_text(&shape);
+            OpCase *c = opcheck_add(cases, DINOR1_OP_REDUCE_MAX_GRAD, 0, "%s axis %d, %s", text, axis, fills[k].what);
+            c->params.reduce.func = DINOR1_REDUCE_MAX;
+            c->params.reduce.axis = axis;
+            opcheck_input(c, shape, fills[k].fill);
+            shape.dims[axis < 0 ? shape.ndim + axis : axis] = 1;
+            opcheck_input(c, shape, UNIT);
+        }
+    }
+}
+
+static void
 reduce_cases(GPtrArray *cases)
 {
     static const gchar *const names[] = {"sum", "mean", "max"};
@@ -106,6 +147,95 @@ layer_norm_cases(GPtrArray *cases)
     add_layer_norm(cases, DINOR1_SHAPE(7, 96), TRUE, ", far from 0", UNIFORM(99, 101), mean_tolerance(200, 2));
 }
 
+/* The statistics enter a gradient twice. What rounds beside them: the sums over the @rows of a channel's gradients,
+ * which cancel in part. */
+static gdouble
+norm_grad_tolerance(gint64 rows)
+{
+    return 3e-6 + opcheck_sum_tolerance(rows);
+}
+
+/* Where nothing deviates gradients are 0, but for what rounds, divided by sqrt(epsilon). */
+static const gdouble undeviating_scale = 316;
+
+static void
+add_layer_norm_grad(
+    GPtrArray *cases, DinoR1Shape shape, gboolean residual, const gchar *what, OpFill fill, gdouble tolerance)
+{
+    g_autofree gchar *text = opcheck_shape_text(&shape);
+    gint64 channels = dinor1_shape_dim(&shape, -1);
+    OpCase *c = opcheck_add(cases, DINOR1_OP_LAYER_NORM_GRAD,
+        tolerance + norm_grad_tolerance(dinor1_shape_size(&shape) / channels), "%s%s%s", text, what,
+        residual ? ", residual" : "");
+
+    c->params.norm.epsilon = 1e-5f;
+    opcheck_input(c, shape, fill);
+    opcheck_input(c, DINOR1_SHAPE(channels), UNIFORM(0.5, 1.5));
+    opcheck_input(c, shape, UNIT);
+    opcheck_optional(c, residual, shape, fill);
+    if (channels == 1 || fill.low == fill.high)
+        c->scale = undeviating_scale;
+}
+
+static void
+layer_norm_grad_cases(GPtrArray *cases)
+{
+    const gint64 widths[] = {1, 8, 16, 31, 96, 256, 384, 1003};
+    const gint64 rows[] = {1, 5, 34, 301};
+
+    for (guint i = 0; i < G_N_ELEMENTS(widths); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(rows); k++) {
+            add_layer_norm_grad(cases, DINOR1_SHAPE(rows[k], widths[i]), FALSE, "", UNIT, 0);
+            add_layer_norm_grad(cases, DINOR1_SHAPE(rows[k], widths[i]), TRUE, "", UNIT, 0);
+        }
+    }
+    add_layer_norm_grad(cases, DINOR1_SHAPE(2, 3072), FALSE, "", UNIT, 0);
+    add_layer_norm_grad(cases, DINOR1_SHAPE(64), FALSE, ", one dimension", UNIT, 0);
+    add_layer_norm_grad(cases, DINOR1_SHAPE(2, 3, 5, 24), TRUE, ", four dimensions", UNIT, 0);
+    add_layer_norm_grad(cases, DINOR1_SHAPE(3, 64), FALSE, ", no variance", UNIFORM(0.5, 0.5), 0);
+    add_layer_norm_grad(cases, DINOR1_SHAPE(3, 96), TRUE, ", large", UNIFORM(-1e6f, 1e6f), 0);
+    add_layer_norm_grad(
+        cases, DINOR1_SHAPE(7, 256), FALSE, ", far from 0", UNIFORM(99, 101), 2 * mean_tolerance(100, 1));
+}
+
+static void
+group_norm_grad_cases(GPtrArray *cases)
+{
+    const struct {
+        DinoR1Shape shape;
+        gint groups;
+        OpFill fill;
+        gdouble tolerance;
+    } rows[] = {
+        {DINOR1_SHAPE(1, 1, 1), 1, UNIT, 0},
+        {DINOR1_SHAPE(1, 1, 32), 32, UNIT, 0},
+        {DINOR1_SHAPE(2, 7, 32), 4, UNIT, 0},
+        {DINOR1_SHAPE(2, 101, 24), 3, UNIT, 0},
+        {DINOR1_SHAPE(1, 50, 9), 9, UNIT, 0},
+        {DINOR1_SHAPE(1, 5, 9), 1, UNIT, 0},
+        {DINOR1_SHAPE(1, 1000, 32), 32, UNIT, 0},
+        {DINOR1_SHAPE(2, 35, 256), 32, UNIT, 0},
+        {DINOR1_SHAPE(1, 35, 64), 32, UNIFORM(-1e6f, 1e6f), 0},
+        {DINOR1_SHAPE(1, 35, 64), 8, UNIFORM(99, 101), 2 * mean_tolerance(100, 1)},
+        {DINOR1_SHAPE(1, 16, 64), 8, UNIFORM(0.5, 0.5), 0},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const gint64 *dims = rows[i].shape.dims;
+        g_autofree gchar *text = opcheck_shape_text(&rows[i].shape);
+        OpCase *c =
+            opcheck_add(cases, DINOR1_OP_GROUP_NORM_GRAD, rows[i].tolerance + norm_grad_tolerance(dims[0] * dims[1]),
+                "%s, %d groups of %g to %g", text, rows[i].groups, rows[i].fill.low, rows[i].fill.high);
+        c->params.norm.epsilon = 1e-5f;
+        c->params.norm.groups = rows[i].groups;
+        opcheck_input(c, rows[i].shape, rows[i].fill);
+        opcheck_input(c, DINOR1_SHAPE(dims[2]), UNIFORM(0.5, 1.5));
+        opcheck_input(c, rows[i].shape, UNIT);
+        if (dims[1] * dims[2] == rows[i].groups || rows[i].fill.low == rows[i].fill.high)
+            c->scale = undeviating_scale;
+    }
+}
+
 static void
 group_norm_cases(GPtrArray *cases)
 {
@@ -146,7 +276,11 @@ void
 opcheck_norm_cases(GPtrArray *cases)
 {
     softmax_cases(cases);
+    softmax_grad_cases(cases);
     reduce_cases(cases);
+    reduce_max_grad_cases(cases);
     layer_norm_cases(cases);
+    layer_norm_grad_cases(cases);
     group_norm_cases(cases);
+    group_norm_grad_cases(cases);
 }

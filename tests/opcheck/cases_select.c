@@ -32,29 +32,56 @@ topk_cases(GPtrArray *cases)
     }
 }
 
+static const struct {
+    DinoR1Shape table, indices;
+} gather_rows[] = {
+    {{2, {1, 1}}, {1, {1}}},
+    {{2, {9, 4}}, {1, {5}}},
+    {{2, {9, 33}}, {2, {2, 3}}},
+    {{2, {9, 1}}, {3, {2, 3, 4}}},
+    {{3, {1, 7, 256}}, {2, {1, 9}}},
+    {{3, {2, 37, 4}}, {2, {2, 19}}},
+    {{3, {3, 5, 1}}, {2, {3, 1}}},
+    {{2, {500, 96}}, {2, {2, 300}}},
+};
+
 static void
 gather_cases(GPtrArray *cases)
 {
-    const struct {
-        DinoR1Shape table, indices;
-    } rows[] = {
-        {DINOR1_SHAPE(1, 1), DINOR1_SHAPE(1)},
-        {DINOR1_SHAPE(9, 4), DINOR1_SHAPE(5)},
-        {DINOR1_SHAPE(9, 33), DINOR1_SHAPE(2, 3)},
-        {DINOR1_SHAPE(9, 1), DINOR1_SHAPE(2, 3, 4)},
-        {DINOR1_SHAPE(1, 7, 256), DINOR1_SHAPE(1, 9)},
-        {DINOR1_SHAPE(2, 37, 4), DINOR1_SHAPE(2, 19)},
-        {DINOR1_SHAPE(3, 5, 1), DINOR1_SHAPE(3, 1)},
-        {DINOR1_SHAPE(500, 96), DINOR1_SHAPE(2, 300)},
-    };
-
-    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(gather_rows); i++) {
         for (guint outside = 0; outside < 2; outside++) {
-            g_autofree gchar *table = opcheck_shape_text(&rows[i].table), *text = opcheck_shape_text(&rows[i].indices);
-            gfloat last = (gfloat)dinor1_shape_dim(&rows[i].table, -2) - 1;
+            g_autofree gchar *table = opcheck_shape_text(&gather_rows[i].table);
+            g_autofree gchar *text = opcheck_shape_text(&gather_rows[i].indices);
+            gfloat last = (gfloat)dinor1_shape_dim(&gather_rows[i].table, -2) - 1;
             OpCase *c = opcheck_add(cases, DINOR1_OP_GATHER, 0, "%s of %s%s", text, table, outside ? ", outside" : "");
-            opcheck_input(c, rows[i].table, UNIT);
-            opcheck_input(c, rows[i].indices, (OpFill){FILL_INDEX, outside ? -9 : 0, outside ? last + 9 : last});
+            opcheck_input(c, gather_rows[i].table, UNIT);
+            opcheck_input(c, gather_rows[i].indices, (OpFill){FILL_INDEX, outside ? -9 : 0, outside ? last + 9 : last});
+        }
+    }
+}
+
+static void
+gather_grad_cases(GPtrArray *cases)
+{
+    const struct {
+        gfloat low, high; /* of the indices; a high of 0 is the last row */
+        const gchar *what;
+    } fills[] = {{0, 0, ""}, {-9, 600, ", outside"}, {-2, -1, ", all the first"}};
+
+    for (guint i = 0; i < G_N_ELEMENTS(gather_rows); i++) {
+        for (guint k = 0; k < G_N_ELEMENTS(fills); k++) {
+            const DinoR1Shape *table = &gather_rows[i].table;
+            g_autofree gchar *text = opcheck_shape_text(&gather_rows[i].indices), *to = opcheck_shape_text(table);
+            gfloat high = fills[k].high == 0 ? (gfloat)dinor1_shape_dim(table, -2) - 1 : fills[k].high;
+            DinoR1Shape dy = gather_rows[i].indices;
+            OpCase *c = opcheck_add(cases, DINOR1_OP_GATHER_GRAD,
+                opcheck_sum_tolerance(dinor1_shape_size(&gather_rows[i].indices)), "%s to %s%s", text, to,
+                fills[k].what);
+            dy.dims[dy.ndim++] = dinor1_shape_dim(table, -1);
+            c->params.expand.shape = *table;
+            c->scale = 1;
+            opcheck_input(c, dy, UNIT);
+            opcheck_input(c, gather_rows[i].indices, (OpFill){FILL_INDEX, fills[k].low, high});
         }
     }
 }
@@ -64,4 +91,5 @@ opcheck_select_cases(GPtrArray *cases)
 {
     topk_cases(cases);
     gather_cases(cases);
+    gather_grad_cases(cases);
 }

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
-/* opcheck: every kernel of every op against its plain-C reference, and how fast it is. */
-#include "opcheck.h"
+/* opcheck: every kernel of every op against its plain-C reference, how fast it is, and the gradients of all ops. */
+#include "grad.h"
 
 #include <signal.h>
 #include <string.h>
@@ -156,13 +156,13 @@ check_case(Check *check, const OpCase *c)
 static void
 print_summary(const Check *check)
 {
-    g_print("%-22s %5s", "worst error / allowed", "cases");
+    g_print("%-26s %5s", "worst error / allowed", "cases");
     for (guint level = 1; level < OPCHECK_N_LEVELS; level++)
         g_print(" %9s", opcheck_levels[level].name);
     for (gint op = 0; op < DINOR1_N_OPS; op++) {
         if (check->n_cases[op] == 0)
             continue;
-        g_print("\n%-22s %5u", dinor1_op_name(op), check->n_cases[op]);
+        g_print("\n%-26s %5u", dinor1_op_name(op), check->n_cases[op]);
         for (guint level = 1; level < OPCHECK_N_LEVELS; level++) {
             if (check->worst[level][op] < 0)
                 g_print(" %9s", "-");
@@ -219,6 +219,18 @@ run_checks(Check *check, GPtrArray *cases)
     return check->count.failed ? 1 : 0;
 }
 
+static int
+run_grad_checks(void)
+{
+    OpCount count = {0};
+
+    opcheck_grad_ops(&count);
+    opcheck_grad_chains(&count);
+    opcheck_grad_kinks(&count);
+    g_print("%u passed, %u failed\n", count.passed, count.failed);
+    return count.failed ? 1 : 0;
+}
+
 static GPtrArray *
 make_cases(void)
 {
@@ -231,9 +243,11 @@ make_cases(void)
     opcheck_attention_cases(cases);
     opcheck_window_cases(cases);
     opcheck_deformable_cases(cases);
+    opcheck_loss_cases(cases);
     opcheck_layout_cases(cases);
     opcheck_select_cases(cases);
     opcheck_big_cases(cases);
+    opcheck_big_grad_cases(cases);
     return cases;
 }
 
@@ -256,11 +270,12 @@ int
 main(int argc, char **argv)
 {
     g_autofree gchar *op = NULL, *level = NULL;
-    gboolean bench = FALSE, list = FALSE, big = FALSE;
+    gboolean bench = FALSE, list = FALSE, big = FALSE, grad = FALSE;
     gint n_threads = 0;
     const GOptionEntry entries[] = {
         {"bench", 0, 0, G_OPTION_ARG_NONE, &bench, "time the cases of real models instead of checking", NULL},
         {"big", 0, 0, G_OPTION_ARG_NONE, &big, "check the cases of real models too (minutes)", NULL},
+        {"grad", 0, 0, G_OPTION_ARG_NONE, &grad, "check the gradients of all ops instead of the kernels", NULL},
         {"op", 0, 0, G_OPTION_ARG_STRING, &op, "only this op", "NAME"},
         {"level", 0, 0, G_OPTION_ARG_STRING, &level, "only reference, generic, avx2 or avx512", "NAME"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "threads of --bench; 0 = one per processor", "N"},
@@ -284,6 +299,8 @@ main(int argc, char **argv)
         opcheck_bench(cases, op, level, (guint)MAX(n_threads, 0));
         return 0;
     }
+    if (grad)
+        return run_grad_checks();
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
     return run_checks(&(Check){.op = op, .level = level, .big = big}, cases);

@@ -16,6 +16,8 @@
 
 typedef enum {
     FILL_UNIFORM,  /* low … high */
+    FILL_EVEN,     /* even 64ths low … high */
+    FILL_ODD,      /* odd 64ths low … high: with even ones and whole numbers they never make a whole number */
     FILL_STEPS,    /* whole numbers low … high, so that many are equal */
     FILL_MASK,     /* rows of the last dimension in turn: all -inf, about half -inf, nothing masked */
     FILL_IDENTITY, /* last two dimensions: 0 on the diagonal, else -inf */
@@ -80,9 +82,11 @@ void opcheck_conv_cases(GPtrArray *cases);
 void opcheck_attention_cases(GPtrArray *cases);
 void opcheck_window_cases(GPtrArray *cases);
 void opcheck_deformable_cases(GPtrArray *cases);
+void opcheck_loss_cases(GPtrArray *cases);
 void opcheck_layout_cases(GPtrArray *cases);
 void opcheck_select_cases(GPtrArray *cases);
 void opcheck_big_cases(GPtrArray *cases);
+void opcheck_big_grad_cases(GPtrArray *cases);
 
 /* Memory with something to trip over on both sides. */
 typedef struct {

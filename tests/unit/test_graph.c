@@ -50,7 +50,7 @@ test_reshape(void)
 }
 
 static gboolean
-no_weight(gpointer data, const gchar *name, DinoR1View *view, GError **error)
+no_weight(gpointer data, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error)
 {
     static gfloat values[6];
 

@@ -20,8 +20,8 @@ dinor1_ref_broadcast(const DinoR1Shape *out, gint64 index, const DinoR1Shape *in
     return offset;
 }
 
-static gfloat
-binary(DinoR1BinaryFunc func, gfloat a, gfloat b)
+static real
+binary(DinoR1BinaryFunc func, real a, real b)
 {
     switch (func) {
     case DINOR1_BINARY_ADD:
@@ -40,8 +40,8 @@ void
 dinor1_ref_binary(const DinoR1KernelArgs *args)
 {
     const DinoR1Shape *shape = &args->outputs[0].shape;
-    const gfloat *a = args->inputs[0].data, *b = args->inputs[1].data;
-    gfloat *out = args->outputs[0].data;
+    const real *a = args->inputs[0].data, *b = args->inputs[1].data;
+    real *out = args->outputs[0].data;
 
     for (gint64 i = 0; i < dinor1_shape_size(shape); i++)
         out[i] = binary(args->params->binary.func, a[dinor1_ref_broadcast(shape, i, &args->inputs[0].shape)],
@@ -56,14 +56,15 @@ gelu(gdouble x)
 
 /* The limits are single-precision numbers, as in PyTorch: near 1 their rounding shows in the result. */
 static gdouble
-logit(gfloat x, gfloat epsilon)
+logit(real x, gfloat epsilon)
 {
-    gdouble y = CLAMP(x, epsilon, 1 - epsilon);
+    gfloat limit = 1 - epsilon;
+    gdouble y = CLAMP(x, epsilon, limit);
     return log(y / (1 - y));
 }
 
 static gdouble
-unary(DinoR1UnaryFunc func, gfloat x, gfloat a, gfloat b)
+unary(DinoR1UnaryFunc func, real x, gfloat a, gfloat b)
 {
     switch (func) {
     case DINOR1_UNARY_AFFINE:
@@ -84,6 +85,10 @@ unary(DinoR1UnaryFunc func, gfloat x, gfloat a, gfloat b)
         return logit(x, a);
     case DINOR1_UNARY_CLAMP:
         return MIN(MAX(x, a), b);
+    case DINOR1_UNARY_ABS:
+        return fabs(x);
+    case DINOR1_UNARY_SQRT:
+        return sqrt(x);
     case DINOR1_N_UNARY:
         break;
     }
@@ -93,11 +98,74 @@ unary(DinoR1UnaryFunc func, gfloat x, gfloat a, gfloat b)
 void
 dinor1_ref_unary(const DinoR1KernelArgs *args)
 {
-    const gfloat *x = args->inputs[0].data;
-    gfloat *out = args->outputs[0].data;
+    const real *x = args->inputs[0].data;
+    real *out = args->outputs[0].data;
 
     for (gint64 i = 0; i < dinor1_shape_size(&args->outputs[0].shape); i++)
-        out[i] = (gfloat)unary(args->params->unary.func, x[i], args->params->unary.a, args->params->unary.b);
+        out[i] = (real)unary(args->params->unary.func, x[i], args->params->unary.a, args->params->unary.b);
+}
+
+/* s(x) (1 - s(x)) for the sigmoid s, without cancelling. */
+static gdouble
+sigmoid_slope(gdouble x)
+{
+    gdouble e = exp(-fabs(x));
+    return e / ((1 + e) * (1 + e));
+}
+
+static gdouble
+gelu_slope(gdouble x)
+{
+    return (1 + erf(x / G_SQRT2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * G_PI);
+}
+
+static gdouble
+logit_slope(gdouble x, gfloat epsilon)
+{
+    gfloat limit = 1 - epsilon;
+    return x < epsilon || x > limit ? 0 : 1 / (x * (1 - x));
+}
+
+static gdouble
+slope(DinoR1UnaryFunc func, gdouble x, gfloat a, gfloat b)
+{
+    switch (func) {
+    case DINOR1_UNARY_AFFINE:
+        return a;
+    case DINOR1_UNARY_RELU:
+        return x > 0;
+    case DINOR1_UNARY_GELU:
+        return gelu_slope(x);
+    case DINOR1_UNARY_SIGMOID:
+        return sigmoid_slope(x);
+    case DINOR1_UNARY_TANH: /* tanh(x) = 2 s(2x) - 1 */
+        return 4 * sigmoid_slope(2 * x);
+    case DINOR1_UNARY_EXP:
+        return exp(x);
+    case DINOR1_UNARY_LOG:
+        return 1 / x;
+    case DINOR1_UNARY_LOGIT:
+        return logit_slope(x, a);
+    case DINOR1_UNARY_CLAMP:
+        return x >= a && x <= b;
+    case DINOR1_UNARY_ABS:
+        return (x > 0) - (x < 0);
+    case DINOR1_UNARY_SQRT:
+        return 1 / (2 * sqrt(x));
+    case DINOR1_N_UNARY:
+        break;
+    }
+    return NAN;
+}
+
+void
+dinor1_ref_unary_grad(const DinoR1KernelArgs *args)
+{
+    const real *x = args->inputs[0].data, *dy = args->inputs[1].data;
+    real *dx = args->outputs[0].data;
+
+    for (gint64 i = 0; i < dinor1_shape_size(&args->outputs[0].shape); i++)
+        dx[i] = (real)(dy[i] * slope(args->params->unary.func, x[i], args->params->unary.a, args->params->unary.b));
 }
 
 gdouble
@@ -120,15 +188,15 @@ void
 dinor1_ref_sine_embed(const DinoR1KernelArgs *args)
 {
     gint features = args->params->sine.features;
-    const gfloat *x = args->inputs[0].data;
-    gfloat *out = args->outputs[0].data; /* [coordinates, features] */
+    const real *x = args->inputs[0].data;
+    real *out = args->outputs[0].data; /* [coordinates, features] */
 
     for (gint64 c = 0; c < dinor1_shape_size(&args->inputs[0].shape); c++) {
         for (gint i = 0; i < features; i += 2) {
-            gfloat period = (gfloat)pow(args->params->sine.temperature, (gdouble)i / features);
-            gfloat angle = x[c] * args->params->sine.scale / period;
-            out[c * features + i] = (gfloat)sin(angle);
-            out[c * features + i + 1] = (gfloat)cos(angle);
+            real period = (real)pow(args->params->sine.temperature, (gdouble)i / features);
+            real angle = x[c] * args->params->sine.scale / period;
+            out[c * features + i] = (real)sin(angle);
+            out[c * features + i + 1] = (real)cos(angle);
         }
     }
 }

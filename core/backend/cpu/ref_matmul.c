@@ -9,17 +9,17 @@ dinor1_ref_linear(const DinoR1KernelArgs *args)
     gint64 n = dinor1_shape_dim(&args->outputs[0].shape, -1);
     gint64 k = dinor1_shape_dim(&args->inputs[0].shape, -1);
     gint64 m = dinor1_shape_size(&args->outputs[0].shape) / n;
-    const gfloat *x = args->inputs[0].data;        /* [M, K] */
-    const gfloat *weight = args->inputs[1].data;   /* [N, K] */
-    const gfloat *bias = args->inputs[2].data;     /* [N]? */
-    const gfloat *residual = args->inputs[3].data; /* [M, N]? */
-    gfloat *out = args->outputs[0].data;           /* [M, N] */
+    const real *x = args->inputs[0].data;        /* [M, K] */
+    const real *weight = args->inputs[1].data;   /* [N, K] */
+    const real *bias = args->inputs[2].data;     /* [N]? */
+    const real *residual = args->inputs[3].data; /* [M, N]? */
+    real *out = args->outputs[0].data;           /* [M, N] */
 
     for (gint64 i = 0; i < m; i++) {
         for (gint64 j = 0; j < n; j++) {
             gdouble sum = dinor1_ref_dot(x + i * k, weight + j * k, k) + (bias ? bias[j] : 0);
-            out[i * n + j] = (gfloat)(dinor1_ref_activate(args->params->linear.activation, sum) +
-                                      (residual ? residual[i * n + j] : 0));
+            out[i * n + j] = (real)(dinor1_ref_activate(args->params->linear.activation, sum) +
+                                    (residual ? residual[i * n + j] : 0));
         }
     }
 }
@@ -37,14 +37,14 @@ dinor1_ref_mlp(const DinoR1KernelArgs *args)
     gint64 k = dinor1_shape_dim(&args->inputs[0].shape, -1);
     gint64 f = args->inputs[1].shape.dims[0];
     gint64 m = dinor1_shape_size(&args->outputs[0].shape) / n;
-    const gfloat *x = args->inputs[0].data;        /* [M, K] */
-    const gfloat *w1 = args->inputs[1].data;       /* [F, K] */
-    const gfloat *b1 = args->inputs[2].data;       /* [F] */
-    const gfloat *w2 = args->inputs[3].data;       /* [N, F] */
-    const gfloat *b2 = args->inputs[4].data;       /* [N] */
-    const gfloat *residual = args->inputs[5].data; /* [M, N]? */
-    gdouble *hidden = args->workspace;             /* [F] */
-    gfloat *out = args->outputs[0].data;           /* [M, N] */
+    const real *x = args->inputs[0].data;        /* [M, K] */
+    const real *w1 = args->inputs[1].data;       /* [F, K] */
+    const real *b1 = args->inputs[2].data;       /* [F] */
+    const real *w2 = args->inputs[3].data;       /* [N, F] */
+    const real *b2 = args->inputs[4].data;       /* [N] */
+    const real *residual = args->inputs[5].data; /* [M, N]? */
+    gdouble *hidden = args->workspace;           /* [F] */
+    real *out = args->outputs[0].data;           /* [M, N] */
 
     for (gint64 i = 0; i < m; i++) {
         for (gint64 h = 0; h < f; h++)
@@ -54,7 +54,7 @@ dinor1_ref_mlp(const DinoR1KernelArgs *args)
             gdouble sum = b2[j] + (residual ? residual[i * n + j] : 0);
             for (gint64 h = 0; h < f; h++)
                 sum += hidden[h] * w2[j * f + h];
-            out[i * n + j] = (gfloat)sum;
+            out[i * n + j] = (real)sum;
         }
     }
 }
@@ -79,11 +79,11 @@ dinor1_ref_matmul(const DinoR1KernelArgs *args)
     DinoR1Shape lead_a = leading(&args->inputs[0].shape), lead_b = leading(&args->inputs[1].shape);
 
     for (gint64 batch = 0; batch < dinor1_shape_size(&lead); batch++) {
-        const gfloat *a = (const gfloat *)args->inputs[0].data + dinor1_ref_broadcast(&lead, batch, &lead_a) * m * k;
-        const gfloat *b = (const gfloat *)args->inputs[1].data + dinor1_ref_broadcast(&lead, batch, &lead_b) * k * n;
-        const gfloat *bias = args->inputs[2].data;     /* [N]? */
-        const gfloat *residual = args->inputs[3].data; /* [..., M, N]? */
-        gfloat *out = (gfloat *)args->outputs[0].data + batch * m * n;
+        const real *a = (const real *)args->inputs[0].data + dinor1_ref_broadcast(&lead, batch, &lead_a) * m * k;
+        const real *b = (const real *)args->inputs[1].data + dinor1_ref_broadcast(&lead, batch, &lead_b) * k * n;
+        const real *bias = args->inputs[2].data;     /* [N]? */
+        const real *residual = args->inputs[3].data; /* [..., M, N]? */
+        real *out = (real *)args->outputs[0].data + batch * m * n;
 
         for (gint64 i = 0; i < m; i++) {
             for (gint64 j = 0; j < n; j++) {
@@ -95,7 +95,7 @@ dinor1_ref_matmul(const DinoR1KernelArgs *args)
                     sum += bias[j];
                 if (residual)
                     sum += residual[(batch * m + i) * n + j];
-                out[i * n + j] = (gfloat)sum;
+                out[i * n + j] = (real)sum;
             }
         }
     }

@@ -47,8 +47,8 @@ offset_of(const WindowMap *map, Place place)
     return y < map->height && x < map->width ? (y * map->width + x) * map->channels : -1;
 }
 
-static const gfloat *
-pixel(const WindowMap *map, Place place, const gfloat *data, const gfloat *pad)
+static const real *
+pixel(const WindowMap *map, Place place, const real *data, const real *pad)
 {
     gint64 offset = offset_of(map, place);
     return offset < 0 ? pad : data + offset;
@@ -71,40 +71,65 @@ region(const WindowMap *map, Place place)
            band(place.column, map->padded_width, map->window, map->shift);
 }
 
-static gdouble
-score(const DinoR1KernelArgs *args, const WindowMap *map, const gfloat *q, const gfloat *k, gint64 head, Place query,
-    Place key)
+/* The element of the table [(2w-1)^2, heads] that a score gets. */
+static gint64
+table_offset(const WindowMap *map, gint64 head, Place query, Place key)
 {
-    const gfloat *table = args->inputs[3].data; /* [(2w-1)^2, heads] */
-    const gfloat *keys = pixel(map, key, k, args->inputs[4].data);
-    gint64 d = map->channels / map->heads, span = 2 * map->window - 1;
+    gint64 span = 2 * map->window - 1;
     gint64 relative = (query.row - key.row + map->window - 1) * span + (query.column - key.column + map->window - 1);
+
+    return relative * map->heads + head;
+}
+
+/* @k_pad: [C]? */
+static gdouble
+score(const DinoR1KernelArgs *args, const WindowMap *map, const real *q, const real *k, const real *k_pad, gint64 head,
+    Place query, Place key)
+{
+    const real *table = args->inputs[3].data;
+    const real *keys = pixel(map, key, k, k_pad);
+    gint64 d = map->channels / map->heads;
     gdouble dot = keys ? dinor1_ref_dot(q + offset_of(map, query) + head * d, keys + head * d, d) : 0;
 
-    return dot / sqrt((gdouble)d) + table[relative * map->heads + head] +
+    return dot / sqrt((gdouble)d) + table[table_offset(map, head, query, key)] +
            (region(map, query) == region(map, key) ? 0 : -100);
+}
+
+/* Pixel @j of the window whose first pixel is @corner. */
+static Place
+place_in(const WindowMap *map, Place corner, gint64 j)
+{
+    return (Place){corner.row + j / map->window, corner.column + j % map->window};
+}
+
+/* The softmax weights [w * w] of one query and head. */
+static void
+attention_weights(const DinoR1KernelArgs *args, const WindowMap *map, const real *q, const real *k, const real *k_pad,
+    gint64 head, Place query, Place corner, gdouble *weights)
+{
+    gint64 n = map->window * map->window;
+
+    for (gint64 j = 0; j < n; j++)
+        weights[j] = score(args, map, q, k, k_pad, head, query, place_in(map, corner, j));
+    dinor1_ref_softmax_row(weights, n);
 }
 
 /* One query and head in the window whose first pixel is @corner. q, k, v, out [H, W, C] of one image. */
 static void
-attend(const DinoR1KernelArgs *args, const WindowMap *map, const gfloat *q, const gfloat *k, const gfloat *v,
-    gfloat *out, gint64 head, Place query, Place corner)
+attend(const DinoR1KernelArgs *args, const WindowMap *map, const real *q, const real *k, const real *v, real *out,
+    gint64 head, Place query, Place corner)
 {
     gint64 w = map->window, d = map->channels / map->heads;
     gdouble *weights = args->workspace; /* [w * w] */
 
-    for (gint64 j = 0; j < w * w; j++)
-        weights[j] = score(args, map, q, k, head, query, (Place){corner.row + j / w, corner.column + j % w});
-    dinor1_ref_softmax_row(weights, w * w);
-
+    attention_weights(args, map, q, k, args->inputs[4].data, head, query, corner, weights);
     for (gint64 l = head * d; l < (head + 1) * d; l++) {
         gdouble sum = 0;
         for (gint64 j = 0; j < w * w; j++) {
-            const gfloat *values =
-                pixel(map, (Place){corner.row + j / w, corner.column + j % w}, v, args->inputs[5].data);
+            const real *values = pixel(map, place_in(map, corner, j), v, args->inputs[5].data);
             sum += weights[j] * (values ? values[l] : 0);
         }
-        out[offset_of(map, query) + l] = (gfloat)sum;
+        out[offset_of(map, query) + l] = (real)sum;
     }
 }
 
@@ -122,10 +147,10 @@ dinor1_ref_window_attention(const DinoR1KernelArgs *args)
     gint64 image = map.height * map.width * map.channels;
 
     for (gint64 b = 0; b < args->inputs[0].shape.dims[0]; b++) {
-        const gfloat *q = (const gfloat *)args->inputs[0].data + b * image;
-        const gfloat *k = (const gfloat *)args->inputs[1].data + b * image;
-        const gfloat *v = (const gfloat *)args->inputs[2].data + b * image;
-        gfloat *out = (gfloat *)args->outputs[0].data + b * image;
+        const real *q = (const real *)args->inputs[0].data + b * image;
+        const real *k = (const real *)args->inputs[1].data + b * image;
+        const real *v = (const real *)args->inputs[2].data + b * image;
+        real *out = (real *)args->outputs[0].data + b * image;
 
         for (gint64 row = 0; row < map.padded_height; row++) {
             for (gint64 column = 0; column < map.padded_width; column++) {
@@ -138,4 +163,92 @@ dinor1_ref_window_attention(const DinoR1KernelArgs *args)
             }
         }
     }
+}
+
+gsize
+dinor1_ref_window_attention_grad_workspace(const DinoR1KernelArgs *args)
+{
+    return dinor1_ref_sums_size(args, 6) + 2 * dinor1_ref_window_attention_workspace(args);
+}
+
+/* One image: q, k, v, dy [H, W, C], k_pad?, v_pad? [C] and the sums of their gradients; dtable as the table. */
+typedef struct {
+    const real *q, *k, *v, *dy, *k_pad, *v_pad;
+    gdouble *dq, *dk, *dv, *dtable, *dk_pad, *dv_pad;
+    gdouble *weights, *dweights; /* [w * w] of scratch */
+} ImageGrad;
+
+/* The gradients of one score and its key. */
+static void
+score_grad(const ImageGrad *g, const WindowMap *map, gint64 head, Place query, Place key, gdouble dscore)
+{
+    gint64 d = map->channels / map->heads, at_query = offset_of(map, query) + head * d, at_key = offset_of(map, key);
+    const real *keys = pixel(map, key, g->k, g->k_pad);
+    gdouble *dkeys = at_key < 0 ? g->dk_pad : g->dk + at_key, scaled = dscore / sqrt((gdouble)d);
+
+    g->dtable[table_offset(map, head, query, key)] += dscore;
+    for (gint64 l = 0; l < d; l++) {
+        g->dq[at_query + l] += keys ? scaled * keys[head * d + l] : 0;
+        dkeys[head * d + l] += scaled * g->q[at_query + l];
+    }
+}
+
+/* One query and head in the window whose first pixel is @corner. */
+static void
+attend_grad(
+    const DinoR1KernelArgs *args, const ImageGrad *g, const WindowMap *map, gint64 head, Place query, Place corner)
+{
+    gint64 n = map->window * map->window, d = map->channels / map->heads;
+    const real *dy = g->dy + offset_of(map, query) + head * d;
+    gdouble mean = 0;
+
+    attention_weights(args, map, g->q, g->k, g->k_pad, head, query, corner, g->weights);
+    for (gint64 j = 0; j < n; j++) {
+        gint64 offset = offset_of(map, place_in(map, corner, j));
+        const real *values = pixel(map, place_in(map, corner, j), g->v, g->v_pad);
+        gdouble *dvalues = offset < 0 ? g->dv_pad : g->dv + offset;
+
+        g->dweights[j] = values ? dinor1_ref_dot(dy, values + head * d, d) : 0;
+        mean += g->weights[j] * g->dweights[j];
+        for (gint64 l = 0; l < d; l++)
+            dvalues[head * d + l] += g->weights[j] * dy[l];
+    }
+    for (gint64 j = 0; j < n; j++)
+        score_grad(g, map, head, query, place_in(map, corner, j), g->weights[j] * (g->dweights[j] - mean));
+}
+
+void
+dinor1_ref_window_attention_grad(const DinoR1KernelArgs *args)
+{
+    WindowMap map = window_map(args);
+    gint64 image = map.height * map.width * map.channels;
+    gdouble *sums[6], *scratch = dinor1_ref_sums_begin(args, 6, sums);
+
+    for (gint64 b = 0; b < args->inputs[0].shape.dims[0]; b++) {
+        const ImageGrad g = {
+            .q = (const real *)args->inputs[0].data + b * image,
+            .k = (const real *)args->inputs[1].data + b * image,
+            .v = (const real *)args->inputs[2].data + b * image,
+            .dy = (const real *)args->inputs[4].data + b * image,
+            .k_pad = args->inputs[5].data,
+            .v_pad = args->inputs[6].data,
+            .dq = sums[0] + b * image,
+            .dk = sums[1] + b * image,
+            .dv = sums[2] + b * image,
+            .dtable = sums[3],
+            .dk_pad = sums[4],
+            .dv_pad = sums[5],
+            .weights = scratch,
+            .dweights = scratch + map.window * map.window,
+        };
+        for (gint64 row = 0; row < map.padded_height; row++) {
+            for (gint64 column = 0; column < map.padded_width; column++) {
+                Place query = {row, column};
+                Place corner = {row / map.window * map.window, column / map.window * map.window};
+                for (gint64 head = 0; offset_of(&map, query) >= 0 && head < map.heads; head++)
+                    attend_grad(args, &g, &map, head, query, corner);
+            }
+        }
+    }
+    dinor1_ref_sums_end(args, 6, sums);
 }

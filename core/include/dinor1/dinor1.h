@@ -3,10 +3,13 @@
  */
 #pragma once
 
+#include <dinor1/dataset.h>
 #include <dinor1/detector.h>
 #include <dinor1/error.h>
+#include <dinor1/eval.h>
 #include <dinor1/image.h>
 #include <dinor1/inspect.h>
 #include <dinor1/model.h>
 #include <dinor1/prompts.h>
 #include <dinor1/report.h>
+#include <dinor1/train.h>

@@ -31,6 +31,8 @@ by_lane(DinoR1UnaryFunc func, vf x, gfloat a)
             x[i] = tanhf(x[i]);
         else if (func == DINOR1_UNARY_LOG)
             x[i] = logf(x[i]);
+        else if (func == DINOR1_UNARY_SQRT)
+            x[i] = sqrtf(x[i]);
         else
             x[i] = logit(x[i], a);
     }
@@ -53,6 +55,8 @@ apply(DinoR1UnaryFunc func, vf x, gfloat a, gfloat b)
         return v_exp(x);
     case DINOR1_UNARY_CLAMP:
         return v_min(v_max(x, v_set(a)), v_set(b));
+    case DINOR1_UNARY_ABS:
+        return v_max(x, -x);
     default:
         return by_lane(func, x, a);
     }
@@ -92,6 +96,8 @@ run_block(gpointer user_data, gsize task, guint thread)
         MAP(DINOR1_UNARY_LOG)
         MAP(DINOR1_UNARY_LOGIT)
         MAP(DINOR1_UNARY_CLAMP)
+        MAP(DINOR1_UNARY_ABS)
+        MAP(DINOR1_UNARY_SQRT)
     case DINOR1_N_UNARY:
         break;
     }
@@ -101,7 +107,8 @@ void
 ISA_NAME(fast_unary)(const DinoR1KernelArgs *args)
 {
     const DinoR1UnaryFunc func = args->params->unary.func;
-    const gboolean slow = func == DINOR1_UNARY_TANH || func == DINOR1_UNARY_LOG || func == DINOR1_UNARY_LOGIT;
+    const gboolean slow = func == DINOR1_UNARY_TANH || func == DINOR1_UNARY_LOG || func == DINOR1_UNARY_LOGIT ||
+                          func == DINOR1_UNARY_SQRT;
     Job job = {.args = args, .n = dinor1_shape_size(&args->outputs[0].shape)};
 
     job.blocks = dinor1_fast_blocks(job.n, slow ? TASK_FLOATS / 32 : TASK_FLOATS, VW);

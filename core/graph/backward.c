@@ -1,0 +1,172 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "graph/backward.h"
+
+#include "graph/backward_internal.h"
+
+#include <string.h>
+
+struct _DinoR1Backward {
+    DinoR1Graph *graph;
+    guint n_tensors;          /* of the forward pass */
+    gboolean *needed;         /* by tensor: depends on something wanted */
+    DinoR1Tensor **gradients; /* by tensor: what has been given so far */
+    DinoR1Tensor **copies;    /* by tensor: computed again in the open segment */
+    guint segment;            /* whose results are in copies; 0 = none */
+};
+
+static DinoR1Tensor *
+root(DinoR1Tensor *tensor)
+{
+    return tensor->base ? tensor->base : tensor;
+}
+
+static gboolean
+is_needed(const DinoR1Backward *pass, DinoR1Tensor *tensor)
+{
+    return tensor && !tensor->detached && pass->needed[root(tensor)->id];
+}
+
+static void
+find_needed(DinoR1Backward *pass, guint n_nodes, DinoR1Tensor *const *wanted, guint n_wanted)
+{
+    const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
+
+    for (guint i = 0; i < n_wanted; i++)
+        pass->needed[wanted[i]->id] = TRUE;
+    for (guint i = 0; i < n_nodes; i++) {
+        const DinoR1Node *node = nodes->pdata[i];
+        gboolean depends = FALSE;
+
+        for (guint k = 0; k < node->n_inputs; k++)
+            depends |= is_needed(pass, node->inputs[k]);
+        for (guint o = 0; depends && o < dinor1_op_n_outputs(node->op); o++)
+            pass->needed[node->outputs[o]->id] = node->outputs[o]->dtype == DINOR1_F32;
+    }
+}
+
+/* @tensor, or what stands for it in the open segment. */
+static DinoR1Tensor *
+value(const DinoR1Backward *pass, DinoR1Tensor *tensor)
+{
+    DinoR1Tensor *copy = tensor ? pass->copies[root(tensor)->id] : NULL;
+
+    if (!copy)
+        return tensor;
+    return tensor->base ? dinor1_reshape(pass->graph, copy, tensor->shape) : copy;
+}
+
+DinoR1Tensor *
+dinor1_adjoint_input(const DinoR1Adjoint *adjoint, guint k)
+{
+    return k < adjoint->node->n_inputs ? value(adjoint->pass, adjoint->node->inputs[k]) : NULL;
+}
+
+DinoR1Tensor *
+dinor1_adjoint_output(const DinoR1Adjoint *adjoint, guint k)
+{
+    return value(adjoint->pass, adjoint->node->outputs[k]);
+}
+
+gboolean
+dinor1_adjoint_wants(const DinoR1Adjoint *adjoint, guint k)
+{
+    return k < adjoint->node->n_inputs && is_needed(adjoint->pass, adjoint->node->inputs[k]);
+}
+
+void
+dinor1_adjoint_give(const DinoR1Adjoint *adjoint, guint k, DinoR1Tensor *gradient)
+{
+    DinoR1Backward *pass = adjoint->pass;
+    DinoR1Tensor *input, **sum;
+
+    if (!gradient || !dinor1_adjoint_wants(adjoint, k))
+        return;
+    input = adjoint->node->inputs[k];
+    sum = &pass->gradients[root(input)->id];
+    gradient = dinor1_sum_to(pass->graph, gradient, input->shape);
+    gradient = dinor1_reshape(pass->graph, gradient, root(input)->shape);
+    *sum = *sum ? dinor1_add(pass->graph, *sum, gradient) : gradient;
+}
+
+/* Emits the nodes of a segment again; what nothing reads is dropped when the program is made. */
+static void
+open_segment(DinoR1Backward *pass, guint segment, guint n_nodes)
+{
+    const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
+
+    memset(pass->copies, 0, pass->n_tensors * sizeof *pass->copies);
+    pass->segment = segment;
+    if (!segment)
+        return;
+    for (guint i = 0; i < n_nodes; i++) {
+        const DinoR1Node *node = nodes->pdata[i];
+        DinoR1Tensor *inputs[DINOR1_MAX_INPUTS], *copy;
+
+        if (node->segment != segment)
+            continue;
+        for (guint k = 0; k < node->n_inputs; k++)
+            inputs[k] = value(pass, node->inputs[k]);
+        copy = dinor1_graph_op(pass->graph, node->op, &node->params, inputs, node->n_inputs);
+        for (guint o = 0; copy && o < dinor1_op_n_outputs(node->op); o++)
+            pass->copies[node->outputs[o]->id] = copy->producer->outputs[o];
+    }
+}
+
+static void
+differentiate(DinoR1Backward *pass, const DinoR1Node *node, guint n_nodes)
+{
+    DinoR1Tensor *dy = pass->gradients[node->outputs[0]->id];
+    const DinoR1Adjoint adjoint = {pass, pass->graph, node, dy};
+    const DinoR1AdjointFunc rule = dinor1_adjoint_rule(node->op);
+
+    if (!dy || !pass->needed[node->outputs[0]->id])
+        return;
+    if (!rule) {
+        dinor1_graph_fail(pass->graph, "%s: op %s has no gradient", node->module, dinor1_op_name(node->op));
+        return;
+    }
+    if (node->segment != pass->segment)
+        open_segment(pass, node->segment, n_nodes);
+    rule(&adjoint);
+}
+
+static void
+run_backward(DinoR1Backward *pass, DinoR1Tensor *loss, guint n_nodes)
+{
+    const gfloat one = 1;
+    const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
+
+    pass->gradients[root(loss)->id] = dinor1_graph_constant(pass->graph, DINOR1_F32, root(loss)->shape, &one);
+    for (guint i = n_nodes; i-- > 0 && dinor1_graph_check(pass->graph, NULL);)
+        differentiate(pass, nodes->pdata[i], n_nodes);
+}
+
+void
+dinor1_graph_backward(
+    DinoR1Graph *graph, DinoR1Tensor *loss, DinoR1Tensor *const *wanted, guint n_wanted, DinoR1Tensor **gradients)
+{
+    const guint n_tensors = dinor1_graph_get_tensors(graph)->len, n_nodes = dinor1_graph_get_nodes(graph)->len;
+    DinoR1Backward pass = {.graph = graph, .n_tensors = n_tensors};
+
+    memset(gradients, 0, n_wanted * sizeof *gradients);
+    if (!dinor1_graph_check(graph, NULL))
+        return;
+    if (dinor1_shape_size(&loss->shape) != 1) {
+        dinor1_graph_fail(graph, "a loss must have one element");
+        return;
+    }
+    dinor1_graph_end_segment(graph);
+    dinor1_graph_set_module(graph, "backward");
+    pass.needed = g_new0(gboolean, n_tensors);
+    pass.gradients = g_new0(DinoR1Tensor *, n_tensors);
+    pass.copies = g_new0(DinoR1Tensor *, n_tensors);
+    find_needed(&pass, n_nodes, wanted, n_wanted);
+    run_backward(&pass, loss, n_nodes);
+    for (guint i = 0; i < n_wanted; i++)
+        gradients[i] = pass.gradients[wanted[i]->id];
+    g_free(pass.needed);
+    g_free(pass.gradients);
+    g_free(pass.copies);
+}

@@ -1,0 +1,116 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <dinor1/api.h>
+#include <dinor1/dataset.h>
+#include <dinor1/image.h>
+#include <dinor1/model.h>
+
+G_BEGIN_DECLS
+
+/* Where the pictures of a data set come from: the caller decodes. */
+typedef struct {
+    /* Fills @image with the picture that a COCO file_name means, as DINOR1_PIXEL_RGB; @memory (out) owns its pixels and
+     * is freed with g_free(). FALSE with an error that names the file. Must be callable from several threads. */
+    gboolean (*decode)(
+        gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error);
+    gpointer user_data;
+} DinoR1FrameSource;
+
+typedef enum {
+    DINOR1_TRAIN_MULTI_STEP, /* learning rate × 0.1 at each of the milestones */
+    DINOR1_TRAIN_COSINE,
+} DinoR1TrainSchedule;
+
+/* dinor1_train_options_init() has the specification's numbers for one process and a small data set. */
+typedef struct {
+    guint64 seed;
+    guint n_threads; /* 0 = as many as the machine has */
+    guint n_workers; /* threads that decode pictures ahead */
+    guint epochs;
+    guint batch_size;     /* images of one forward pass */
+    guint accumulate;     /* forward passes per update */
+    gfloat learning_rate; /* of one update */
+    gfloat backbone_multiplier, weight_decay, max_norm;
+    guint warmup_steps; /* updates */
+    DinoR1TrainSchedule schedule;
+    guint milestones[8], n_milestones; /* epochs */
+    gfloat average_decay;              /* moving average of the weights; 0 = none */
+    const gchar *const *train;         /* globs of parameter names, NULL-terminated; NULL = all. Borrowed during _new */
+    gboolean recompute;                /* less memory, more time */
+    gboolean denoising;
+    gboolean augment;
+    guint n_negatives, memory_size;          /* remembered prompts: per step, kept */
+    guint grqo_start;                        /* first epoch with GRQO; >= epochs = supervised only */
+    gfloat grqo_alpha, grqo_beta, grqo_mute; /* mute: share of the queries without an advantage of their own */
+    gpointer reserved[8];
+} DinoR1TrainOptions;
+
+DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
+
+/* What one update did. Losses are weighted and means over its forward passes. */
+typedef struct {
+    guint epoch, step, n_steps; /* step of the epoch, from 0 */
+    gdouble loss, loss_class, loss_l1, loss_giou, loss_denoising, loss_advantage, loss_kl;
+    gdouble reward_mean, reward_std; /* of the last layer's group; 0 without GRQO */
+    gdouble gradient_norm, learning_rate;
+    guint n_images, n_boxes, n_prompts;
+    gdouble seconds;
+} DinoR1TrainReport;
+
+/**
+ * DinoR1Trainer:
+ *
+ * Fine-tunes a dino-r1 model on a data set with the supervised losses and GRQO (spec section 6). Not thread-safe. The
+ * same options, data and checkpoint give the same numbers, with any number of threads.
+ */
+typedef struct _DinoR1Trainer DinoR1Trainer;
+
+/**
+ * dinor1_trainer_new:
+ * @model: where to start; a grounding-dino or mm-grounding-dino model gets a fresh visual prompt encoder
+ * @options: (nullable):
+ *
+ * Returns: (transfer full): the trainer, before its first step; NULL with ARGUMENT (impossible options, no boxes,
+ * nothing to train) or DEVICE. Holds @model and @data; @frames is copied.
+ */
+DINOR1_API DinoR1Trainer *dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource *frames,
+    const DinoR1TrainOptions *options, GError **error);
+DINOR1_API void dinor1_trainer_free(DinoR1Trainer *trainer);
+
+/* TRUE when all epochs are done. */
+DINOR1_API gboolean dinor1_trainer_is_done(const DinoR1Trainer *trainer);
+
+/**
+ * dinor1_trainer_step:
+ *
+ * One update. A loss or gradient that is not finite stops it before anything changes: FAILED, naming the term and the
+ * images. An undecodable picture: its own error.
+ */
+DINOR1_API gboolean dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error);
+
+/**
+ * dinor1_trainer_save:
+ *
+ * Writes everything that is needed to go on, bit for bit, to one file (temporary, synced, renamed).
+ */
+DINOR1_API gboolean dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **error);
+
+/* Goes on from a file of dinor1_trainer_save() made with the same model configuration, data and options: MISMATCH names
+ * the first that differs. */
+DINOR1_API gboolean dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error);
+
+/* Writes a model directory that dinor1_model_load() takes: config.json (model_type dino-r1, trained), weights (the
+ * moving average if there is one) and the other files of the model it started from. @half: fp16. */
+DINOR1_API gboolean dinor1_trainer_export(
+    const DinoR1Trainer *trainer, const gchar *directory, gboolean half, GError **error);
+
+/* For people: parameters trained of all, memory of one step in bytes with the data set's largest batch. */
+DINOR1_API void dinor1_trainer_describe(
+    DinoR1Trainer *trainer, guint64 *n_trained, guint64 *n_parameters, guint *n_steps_per_epoch);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Trainer, dinor1_trainer_free)
+
+G_END_DECLS

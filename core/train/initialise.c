@@ -1,0 +1,111 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "train/initialise.h"
+
+#include <math.h>
+#include <string.h>
+
+#define INIT_STD 0.02f /* init_std of the configuration classes */
+
+static gboolean
+contains(const gchar *name, const gchar *part)
+{
+    return strstr(name, part) != NULL;
+}
+
+static void
+fill(gfloat *data, gint64 n, gfloat value)
+{
+    for (gint64 i = 0; i < n; i++)
+        data[i] = value;
+}
+
+static void
+fill_normal(gfloat *data, gint64 n, gfloat std, DinoR1Rng *rng)
+{
+    for (gint64 i = 0; i < n; i++)
+        data[i] = std * dinor1_rng_normal(rng);
+}
+
+/* nn.init.xavier_uniform_ of a [out, in] matrix */
+static void
+fill_xavier(gfloat *data, const DinoR1Shape *shape, DinoR1Rng *rng)
+{
+    const gfloat limit = sqrtf(6.0f / (gfloat)(shape->dims[0] + shape->dims[1]));
+
+    for (gint64 i = 0; i < dinor1_shape_size(shape); i++)
+        data[i] = (2 * dinor1_rng_uniform(rng) - 1) * limit;
+}
+
+/* Sampling offsets start on rays, one direction per head, point p at distance p + 1: [H, L, P, 2]. */
+static void
+fill_rays(gfloat *data, gint64 n, gint heads, gint n_points)
+{
+    const gint64 per_head = n / 2 / heads;
+
+    for (gint64 i = 0; i < n / 2; i++) {
+        const gdouble angle = 2 * G_PI * (gdouble)(i / per_head) / (gdouble)heads;
+        const gdouble scale = MAX(fabs(cos(angle)), fabs(sin(angle)));
+        const gdouble distance = (gdouble)(i % per_head % n_points + 1);
+
+        data[2 * i] = (gfloat)(cos(angle) / scale * distance);
+        data[2 * i + 1] = (gfloat)(sin(angle) / scale * distance);
+    }
+}
+
+static void
+fill_offsets(const DinoR1Config *config, const gchar *name, gfloat *data, gint64 n)
+{
+    if (contains(name, ".decoder."))
+        fill_rays(data, n, config->decoder_attention_heads, config->decoder_n_points);
+    else
+        fill_rays(data, n, config->encoder_attention_heads, config->encoder_n_points);
+}
+
+static gboolean
+is_xavier(const gchar *name)
+{
+    return contains(name, ".fusion_layer.attn.") || contains(name, ".value_proj.") || contains(name, ".output_proj.");
+}
+
+static gboolean
+is_norm(const gchar *name)
+{
+    return contains(name, "norm") || contains(name, "LayerNorm") ||
+           (contains(name, "input_proj_vision.") && contains(name, ".1."));
+}
+
+/* The last layer of a box head: all boxes start as their references. */
+static gboolean
+is_box_output(const gchar *name)
+{
+    return contains(name, "bbox_embed") && contains(name, ".layers.2.");
+}
+
+void
+dinor1_initialise(const DinoR1Config *config, const gchar *name, const DinoR1Shape *shape, DinoR1Rng *rng, gfloat *data)
+{
+    const gint64 n = dinor1_shape_size(shape);
+    const gboolean is_weight = g_str_has_suffix(name, ".weight");
+
+    if (g_str_has_suffix(name, "_param")) /* layer scale of the fusion */
+        fill(data, n, 1e-4f);
+    else if (contains(name, "class_embed"))
+        fill(data, n, -logf(99));
+    else if (g_str_has_suffix(name, "sampling_offsets.bias"))
+        fill_offsets(config, name, data, n);
+    else if (contains(name, "sampling_offsets.") || contains(name, "attention_weights.") || is_box_output(name) ||
+             g_str_has_suffix(name, "relative_position_bias_table"))
+        fill(data, n, 0);
+    else if (is_norm(name))
+        fill(data, n, is_weight ? 1 : 0);
+    else if (g_str_has_suffix(name, "level_embed") || g_str_equal(name, "denoising_label_embedding.weight"))
+        fill_normal(data, n, 1, rng);
+    else if (!is_weight)
+        fill(data, n, 0);
+    else if (is_xavier(name))
+        fill_xavier(data, shape, rng);
+    else
+        fill_normal(data, n, INIT_STD, rng);
+}

@@ -1,0 +1,55 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "base/rng.h"
+#include "graph/graph.h"
+#include "model/config.h"
+#include <dinor1/model.h>
+
+G_BEGIN_DECLS
+
+/* The weights that training changes: named fp32 tensors in host memory, 64-byte aligned, that graphs read in place.
+ * Not thread-safe. */
+typedef struct _DinoR1Parameters DinoR1Parameters;
+
+typedef struct {
+    const gchar *name;
+    DinoR1Shape shape;
+    gfloat *data;
+    gboolean is_fresh; /* initialised here, not read from the model */
+} DinoR1Parameter;
+
+/* @model: (nullable): the checkpoint to start from; what it lacks, or everything without one, is initialised as the
+ * published classes do (_init_weights of GroundingDinoPreTrainedModel and SwinPreTrainedModel; the visual prompt
+ * encoder by the same rules; denoising_label_embedding N(0, 1)), from @seed and the tensor's name alone, so that the
+ * order of requests does not matter. Borrows @config. */
+DinoR1Parameters *dinor1_parameters_new(const DinoR1Config *config, DinoR1Model *model, guint64 seed);
+void dinor1_parameters_free(DinoR1Parameters *parameters);
+
+/* A DinoR1WeightFunc; user_data is the DinoR1Parameters. A tensor of the model with another shape is an error. */
+gboolean dinor1_parameters_find(
+    gpointer parameters, const gchar *name, const DinoR1Shape *shape, DinoR1View *view, GError **error);
+
+guint dinor1_parameters_get_n(const DinoR1Parameters *parameters);
+/* By name order once dinor1_parameters_freeze() was called. */
+const DinoR1Parameter *dinor1_parameters_get(const DinoR1Parameters *parameters, guint index);
+const DinoR1Parameter *dinor1_parameters_lookup(const DinoR1Parameters *parameters, const gchar *name); /* or NULL */
+/* No parameter is made after this: a request for an unknown one is an error. */
+void dinor1_parameters_freeze(DinoR1Parameters *parameters);
+
+/* (transfer full): a frozen deep copy, for the reference model and for the moving average; NULL if there is not enough
+ * memory. */
+DinoR1Parameters *dinor1_parameters_copy(const DinoR1Parameters *parameters);
+/* Overwrites all values; both must hold the same tensors. */
+void dinor1_parameters_assign(DinoR1Parameters *to, const DinoR1Parameters *from);
+
+/* Writes model.safetensors in @directory (temporary file, sync, rename) without what only training uses
+ * (denoising_label_embedding.weight, decoder heads' second names). @half: as fp16. */
+gboolean dinor1_parameters_save(
+    const DinoR1Parameters *parameters, const gchar *directory, gboolean half, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Parameters, dinor1_parameters_free)
+
+G_END_DECLS

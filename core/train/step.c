@@ -1,0 +1,352 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "train/step.h"
+
+#include <math.h>
+#include <string.h>
+
+struct _DinoR1TrainStep {
+    DinoR1TrainSpec spec; /* without the sizes, which only building needs */
+    DinoR1Program *program;
+    DinoR1Program *reference; /* NULL without GRQO */
+    gsize n_images, n_boxes, n_tokens, n_queries, n_positions;
+    const gfloat **gradients; /* by parameter; the program's memory, or copies where that is a device's */
+    guint n_parameters;
+    const gfloat *embeddings;
+    GPtrArray *downloads; /* Download */
+    GPtrArray *buffers;   /* owned gfloat arrays */
+    gfloat *boxes, *labels, *padding_cost, *costs, *objectness;
+    DinoR1SetTargets targets;
+};
+
+/* A result whose memory is not the host's. */
+typedef struct {
+    gchar *name;
+    gfloat *data;
+    gsize size;
+} Download;
+
+static void
+download_free(gpointer data)
+{
+    Download *download = data;
+
+    g_free(download->name);
+    g_free(download);
+}
+
+/* Everything a training graph can ask for, then what only a checkpoint must hold. */
+gboolean
+dinor1_train_complete_parameters(DinoR1Parameters *parameters, const DinoR1Config *config, GError **error)
+{
+    DinoR1TrainSpec spec = {.graph = {.config = config, .height = 64, .width = 64, .batch = 1, .n_tokens = 1},
+        .n_boxes = 1,
+        .n_classes = 1,
+        .n_denoising = 2};
+    g_autoptr(DinoR1Graph) training = NULL;
+
+    dinor1_loss_weights_init(&spec.weights);
+    training = dinor1_build_training(&spec, dinor1_parameters_find, parameters);
+    if (!dinor1_graph_check(training, error))
+        return FALSE;
+    if (config->has_text) {
+        g_autoptr(DinoR1Graph) text = dinor1_build_text_encoder(&spec.graph, dinor1_parameters_find, parameters);
+
+        if (!dinor1_graph_check(text, error))
+            return FALSE;
+    }
+    dinor1_parameters_freeze(parameters);
+    return TRUE;
+}
+
+static gfloat *
+new_buffer(DinoR1TrainStep *step, gsize n)
+{
+    gfloat *buffer = g_new0(gfloat, MAX(n, 1));
+
+    g_ptr_array_add(step->buffers, buffer);
+    return buffer;
+}
+
+/* Where the host reads the result @name; NULL if the graph has none. */
+static const gfloat *
+result_memory(DinoR1TrainStep *step, const gchar *name)
+{
+    const DinoR1Tensor *tensor = dinor1_graph_find(dinor1_program_get_graph(step->program), name);
+    const gfloat *mapped = dinor1_program_map(step->program, name);
+    Download *download;
+
+    if (!tensor || mapped)
+        return mapped;
+    download = g_new0(Download, 1);
+    download->name = g_strdup(name);
+    download->size = (gsize)dinor1_shape_size(&tensor->shape) * sizeof(gfloat);
+    download->data = new_buffer(step, download->size / sizeof(gfloat));
+    g_ptr_array_add(step->downloads, download);
+    return download->data;
+}
+
+static void
+make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
+{
+    const DinoR1Tensor *objectness = dinor1_graph_find(dinor1_program_get_graph(step->program), "objectness");
+    const gsize n_queries = step->n_images * step->n_queries, n_boxes = step->n_images * step->n_boxes;
+
+    step->boxes = new_buffer(step, n_boxes * 4);
+    step->labels = new_buffer(step, n_boxes * step->n_tokens);
+    step->padding_cost = new_buffer(step, n_boxes);
+    step->costs = new_buffer(step, n_queries * step->n_boxes);
+    step->targets.classes = new_buffer(step, n_queries * step->n_tokens);
+    step->targets.boxes = new_buffer(step, n_queries * 4);
+    step->targets.positive = new_buffer(step, n_queries);
+    step->n_positions = (gsize)(dinor1_shape_size(&objectness->shape) / objectness->shape.dims[0]);
+    step->objectness = new_buffer(step, step->n_images * step->n_positions);
+    step->embeddings = result_memory(step, "embeddings");
+    step->n_parameters = dinor1_parameters_get_n(parameters);
+    step->gradients = g_new0(const gfloat *, step->n_parameters);
+    for (guint i = 0; i < step->n_parameters; i++) {
+        g_autofree gchar *name = g_strconcat("gradient:", dinor1_parameters_get(parameters, i)->name, NULL);
+
+        step->gradients[i] = result_memory(step, name);
+    }
+}
+
+static gboolean
+has_group(const DinoR1TrainStep *step)
+{
+    return step->spec.weights.grqo_alpha != 0 || step->spec.weights.grqo_beta != 0;
+}
+
+DinoR1TrainStep *
+dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters, DinoR1Parameters *reference,
+    DinoR1Backend *backend, GError **error)
+{
+    g_autoptr(DinoR1TrainStep) step = g_new0(DinoR1TrainStep, 1);
+
+    step->spec = *spec;
+    step->spec.graph.sizes = NULL;
+    step->n_images = (gsize)spec->graph.batch;
+    step->n_boxes = (gsize)spec->n_boxes;
+    step->n_tokens = (gsize)spec->graph.n_tokens;
+    step->n_queries = (gsize)dinor1_train_spec_n_queries(spec);
+    step->downloads = g_ptr_array_new_with_free_func(download_free);
+    step->buffers = g_ptr_array_new_with_free_func(g_free);
+    g_return_val_if_fail(reference || !has_group(step), NULL);
+
+    step->program = dinor1_program_new(dinor1_build_training(spec, dinor1_parameters_find, parameters), backend, error);
+    if (!step->program)
+        return NULL;
+    if (has_group(step)) {
+        step->reference =
+            dinor1_program_new(dinor1_build_reference(spec, dinor1_parameters_find, reference), backend, error);
+        if (!step->reference)
+            return NULL;
+    }
+    make_buffers(step, parameters);
+    return g_steal_pointer(&step);
+}
+
+void
+dinor1_train_step_free(DinoR1TrainStep *step)
+{
+    if (!step)
+        return;
+    dinor1_program_free(step->program);
+    dinor1_program_free(step->reference);
+    g_free(step->gradients);
+    g_ptr_array_unref(step->downloads);
+    g_ptr_array_unref(step->buffers);
+    g_free(step);
+}
+
+/* Boxes, labels and padding of the batch, from its images' lists. */
+static void
+gather_labels(DinoR1TrainStep *step, const DinoR1TrainBatch *batch)
+{
+    const gfloat middle[4] = {0.5f, 0.5f, 0.5f, 0.5f};
+
+    memset(step->labels, 0, step->n_images * step->n_boxes * step->n_tokens * sizeof(gfloat));
+    for (gsize at = 0; at < step->n_images * step->n_boxes; at++) {
+        const DinoR1ImageLabels *image = &batch->images[at / step->n_boxes];
+        const gsize box = at % step->n_boxes;
+        const gboolean is_box = box < image->n_boxes;
+
+        memcpy(step->boxes + at * 4, is_box ? image->boxes + box * 4 : middle, sizeof middle);
+        step->padding_cost[at] = is_box ? 0 : DINOR1_PADDING_COST;
+        if (is_box)
+            step->labels[at * step->n_tokens + dinor1_prompt_choice_find(batch->choice, image->classes[box])] = 1;
+    }
+}
+
+static gboolean
+set(DinoR1Program *program, const gchar *name, gconstpointer data, gsize n, GError **error)
+{
+    return dinor1_program_set(program, name, data, n * 4, error);
+}
+
+/* What a model needs to find the prompts of a batch. */
+static gboolean
+set_images(const DinoR1TrainStep *step, DinoR1Program *program, const DinoR1TrainBatch *batch, GError **error)
+{
+    const DinoR1GraphSpec *spec = &step->spec.graph;
+    const gsize n_pixels = step->n_images * (gsize)spec->height * (gsize)spec->width * 3;
+    const gsize n_classes = (gsize)step->spec.n_classes;
+    const gsize n_negatives = (gsize)step->spec.n_negatives * (gsize)spec->config->d_model;
+
+    return set(program, "pixel_values", batch->pixels, n_pixels, error) &&
+           set(program, "boxes", step->boxes, step->n_images * step->n_boxes * 4, error) &&
+           (!n_classes || set(program, "prompt_index", batch->choice->prompt_index, n_classes, error)) &&
+           (!n_negatives || set(program, "negatives", batch->negatives, n_negatives, error));
+}
+
+static gboolean
+set_denoising(DinoR1TrainStep *step, const DinoR1Denoising *dn, GError **error)
+{
+    const gsize n = dn->n_queries, n_all = n + step->n_queries;
+    const gfloat per_positive = 1 / (gfloat)MAX(dn->n_positive, 1);
+    DinoR1Program *program = step->program;
+
+    return set(program, "dn.index", dn->index, step->n_images * n, error) &&
+           set(program, "dn.boxes", dn->boxes, step->n_images * n * 4, error) &&
+           set(program, "dn.mask", dn->mask, n_all * n_all, error) &&
+           set(program, "target.dn.class", dn->classes, step->n_images * n * step->n_tokens, error) &&
+           set(program, "target.dn.boxes", dn->target_boxes, step->n_images * n * 4, error) &&
+           set(program, "target.dn.positive", dn->positive, step->n_images * n, error) &&
+           set(program, "dn.per_positive", &per_positive, 1, error);
+}
+
+static gboolean
+run_forward(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gsize n_boxes = step->n_images * step->n_boxes;
+
+    gather_labels(step, batch);
+    return set_images(step, step->program, batch, error) &&
+           set(step->program, "labels", step->labels, n_boxes * step->n_tokens, error) &&
+           set(step->program, "padding_cost", step->padding_cost, n_boxes, error) &&
+           (!step->spec.n_denoising || set_denoising(step, batch->denoising, error)) &&
+           dinor1_program_run_stage(step->program, 0, error);
+}
+
+static gboolean
+set_target(DinoR1TrainStep *step, gint index, const gchar *part, const gfloat *data, gsize width, GError **error)
+{
+    g_autofree gchar *name = g_strdup_printf("target.%d.%s", index, part);
+
+    return set(step->program, name, data, step->n_images * step->n_queries * width, error);
+}
+
+static gboolean
+match_set(DinoR1TrainStep *step, gint index, const DinoR1TrainBatch *batch, GError **error)
+{
+    g_autofree gchar *name = g_strdup_printf("cost.%d", index);
+    const gsize size = step->n_images * step->n_queries * step->n_boxes * sizeof(gfloat);
+
+    return dinor1_program_get(step->program, name, step->costs, size, error) &&
+           dinor1_match_targets(step->costs, batch->images, (guint)step->n_images, (guint)step->n_boxes,
+               (guint)step->n_queries, batch->choice, (guint)step->n_tokens, &step->targets, error) &&
+           set_target(step, index, "class", step->targets.classes, step->n_tokens, error) &&
+           set_target(step, index, "boxes", step->targets.boxes, 4, error) &&
+           set_target(step, index, "positive", step->targets.positive, 1, error);
+}
+
+static gboolean
+match_all(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    gsize n_positive = 0;
+    gfloat per_positive;
+
+    for (gint i = 0; i <= step->spec.graph.config->decoder_layers; i++)
+        if (!match_set(step, i, batch, error))
+            return FALSE;
+    for (gsize i = 0; i < step->n_images; i++)
+        n_positive += MIN(batch->images[i].n_boxes, step->n_queries);
+    per_positive = 1 / (gfloat)MAX(n_positive, 1);
+    return set(step->program, "per_positive", &per_positive, 1, error);
+}
+
+/* The reference model's objectness of the same images with the same prompts. */
+static gboolean
+run_reference(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gsize n = step->n_images * step->n_positions;
+
+    return set_images(step, step->reference, batch, error) && dinor1_program_run(step->reference, error) &&
+           dinor1_program_get(step->reference, "objectness", step->objectness, n * sizeof(gfloat), error) &&
+           set(step->program, "reference_objectness", step->objectness, n, error);
+}
+
+static gboolean
+set_group(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gint n_muted = step->spec.weights.n_muted;
+    const gsize muted = n_muted < 0 ? (gsize)lround((gdouble)step->n_queries / 3) : (gsize)n_muted;
+    g_autofree gfloat *has_boxes = g_new(gfloat, step->n_images);
+    g_autofree gfloat *mute = g_new(gfloat, step->n_queries);
+
+    for (gsize i = 0; i < step->n_images; i++)
+        has_boxes[i] = batch->images[i].n_boxes > 0;
+    for (gsize i = 0; i < step->n_queries; i++)
+        mute[i] = i + muted < step->n_queries;
+    return set(step->program, "has_boxes", has_boxes, step->n_images, error) &&
+           set(step->program, "mute", mute, step->n_queries, error);
+}
+
+static gboolean
+read_losses(const DinoR1TrainStep *step, DinoR1TrainLosses *losses, GError **error)
+{
+    const struct {
+        const gchar *name;
+        gfloat *to;
+    } terms[] = {{"loss", &losses->total}, {"loss.class", &losses->classes}, {"loss.l1", &losses->l1},
+        {"loss.giou", &losses->giou}, {"loss.dn", &losses->denoising}, {"loss.advantage", &losses->advantage},
+        {"loss.kl", &losses->kl}, {"reward.mean", &losses->reward_mean}, {"reward.std", &losses->reward_std}};
+    const DinoR1Graph *graph = dinor1_program_get_graph(step->program);
+
+    memset(losses, 0, sizeof *losses);
+    for (guint i = 0; i < G_N_ELEMENTS(terms); i++)
+        if (dinor1_graph_find(graph, terms[i].name) &&
+            !dinor1_program_get(step->program, terms[i].name, terms[i].to, sizeof(gfloat), error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+download_all(const DinoR1TrainStep *step, GError **error)
+{
+    for (guint i = 0; i < step->downloads->len; i++) {
+        const Download *download = step->downloads->pdata[i];
+
+        if (!dinor1_program_get(step->program, download->name, download->data, download->size, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+dinor1_train_step_run(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error)
+{
+    return run_forward(step, batch, error) && match_all(step, batch, error) &&
+           (!step->reference || (run_reference(step, batch, error) && set_group(step, batch, error))) &&
+           dinor1_program_run_stage(step->program, 1, error) && read_losses(step, losses, error) &&
+           download_all(step, error);
+}
+
+const gfloat *const *
+dinor1_train_step_get_gradients(const DinoR1TrainStep *step)
+{
+    return step->gradients;
+}
+
+const gfloat *
+dinor1_train_step_get_embeddings(const DinoR1TrainStep *step)
+{
+    return step->embeddings;
+}
+
+DinoR1Program *
+dinor1_train_step_get_program(DinoR1TrainStep *step)
+{
+    return step->program;
+}

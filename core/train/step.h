@@ -1,0 +1,56 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One training step on one batch: forward, matching, losses, gradients.
+ */
+#pragma once
+
+#include "graph/program.h"
+#include "train/parameters.h"
+#include "train/sampling.h"
+
+G_BEGIN_DECLS
+
+/* What a step sees. Borrowed while it runs. */
+typedef struct {
+    const gfloat *pixels;             /* [B, H, W, 3] normalised, 0 outside an image */
+    const DinoR1ImageLabels *images;  /* [B] */
+    const DinoR1PromptChoice *choice; /* C classes */
+    const gfloat *negatives;          /* [R, D]; NULL without */
+    const DinoR1Denoising *denoising; /* R_dn queries; NULL without */
+} DinoR1TrainBatch;
+
+/* The terms of the loss, weighted, as they add up to it; and what GRQO makes of the last layer. */
+typedef struct {
+    gfloat total;
+    gfloat classes, l1, giou;       /* proposals and decoder layers */
+    gfloat denoising;               /* 0 without */
+    gfloat advantage, kl;           /* 0 without GRQO */
+    gfloat reward_mean, reward_std; /* means over the images; 0 without GRQO */
+} DinoR1TrainLosses;
+
+/* Asks for every parameter that training and saving this model needs, then freezes the set. */
+gboolean dinor1_train_complete_parameters(DinoR1Parameters *parameters, const DinoR1Config *config, GError **error);
+
+/* The planned graphs for one set of batch shapes. Not thread-safe. */
+typedef struct _DinoR1TrainStep DinoR1TrainStep;
+
+/* @parameters: frozen. @reference: (nullable): the reference model of the KL term; needed with GRQO, ignored without.
+ * Borrows both and @backend, and reads the values they have at each run. */
+DinoR1TrainStep *dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters,
+    DinoR1Parameters *reference, DinoR1Backend *backend, GError **error);
+void dinor1_train_step_free(DinoR1TrainStep *step);
+
+/* FAILED with a matching cost that is not finite (names the image's number in the batch). */
+gboolean dinor1_train_step_run(
+    DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error);
+
+/* The results of the last run, valid until the next. */
+const gfloat *const *dinor1_train_step_get_gradients(const DinoR1TrainStep *step); /* by parameter index; NULL = none */
+const gfloat *dinor1_train_step_get_embeddings(const DinoR1TrainStep *step);       /* [B, M, D] */
+
+DinoR1Program *dinor1_train_step_get_program(DinoR1TrainStep *step);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1TrainStep, dinor1_train_step_free)
+
+G_END_DECLS

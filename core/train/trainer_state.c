@@ -1,0 +1,272 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Checkpoints of a training run, and the model directory that it leaves.
+ */
+#include "io/file.h"
+#include "model/model_internal.h"
+#include "train/trainer_internal.h"
+
+#include <dinor1/error.h>
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define FORMAT "dinor1-training/1"
+
+/* A file while it is put together. */
+typedef struct {
+    GArray *tensors; /* DinoR1StoredTensor */
+    GStringChunk *names;
+    GHashTable *metadata;
+} Contents;
+
+static void
+contents_clear(Contents *contents)
+{
+    g_array_unref(contents->tensors);
+    g_string_chunk_free(contents->names);
+    g_hash_table_unref(contents->metadata);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Contents, contents_clear)
+
+static void put(Contents *contents, const gchar *key, const gchar *format, ...) G_GNUC_PRINTF(3, 4);
+
+static void
+put(Contents *contents, const gchar *key, const gchar *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_hash_table_insert(contents->metadata, g_strdup(key), g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static void
+append_parameters(Contents *contents, const gchar *prefix, const DinoR1Parameters *parameters)
+{
+    for (guint i = 0; parameters && i < dinor1_parameters_get_n(parameters); i++) {
+        const DinoR1Parameter *parameter = dinor1_parameters_get(parameters, i);
+        g_autofree gchar *name = g_strconcat(prefix, parameter->name, NULL);
+        DinoR1StoredTensor stored = {.name = g_string_chunk_insert(contents->names, name),
+            .dtype = DINOR1_STORED_F32,
+            .n_dims = (guint)parameter->shape.ndim,
+            .data = (const guint8 *)parameter->data,
+            .size = (gsize)dinor1_shape_size(&parameter->shape) * sizeof(gfloat)};
+
+        memcpy(stored.dims, parameter->shape.dims, sizeof stored.dims);
+        g_array_append_val(contents->tensors, stored);
+    }
+}
+
+static void
+append_memory(Contents *contents, const DinoR1Trainer *trainer)
+{
+    const guint *classes;
+    const gfloat *embeddings;
+    const guint n = dinor1_prompt_memory_get(trainer->memory, &classes, &embeddings);
+    const gint64 d = trainer->config.d_model;
+    const DinoR1StoredTensor stored[2] = {
+        {"memory.classes", DINOR1_STORED_I32, 1, {n}, (const guint8 *)classes, n * sizeof *classes},
+        {"memory.embeddings", DINOR1_STORED_F32, 2, {n, d}, (const guint8 *)embeddings,
+            n * (gsize)d * sizeof *embeddings},
+    };
+
+    g_array_append_vals(contents->tensors, stored, 2);
+}
+
+/* What must be the same to go on bit for bit. Threads and workers may change. */
+static gchar *
+fingerprint(const DinoR1Trainer *trainer)
+{
+    const DinoR1TrainOptions *o = &trainer->options;
+    gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
+
+    g_ascii_dtostr(rate, sizeof rate, (gdouble)o->learning_rate);
+    return g_strdup_printf("seed %" G_GUINT64_FORMAT ", batch_size %u, accumulate %u, learning_rate %s, denoising %d, "
+                           "augment %d, n_negatives %u, memory_size %u, grqo_start %u, images %u, annotations %u",
+        o->seed, o->batch_size, o->accumulate, rate, o->denoising, o->augment, o->n_negatives, o->memory_size,
+        o->grqo_start, dinor1_coco_get_n_images(trainer->data), dinor1_coco_get_n_annotations(trainer->data));
+}
+
+gboolean
+dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **error)
+{
+    g_auto(Contents) contents = {g_array_new(FALSE, FALSE, sizeof(DinoR1StoredTensor)), g_string_chunk_new(4096),
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
+    g_autofree gchar *run = fingerprint(trainer);
+
+    put(&contents, "format", FORMAT);
+    put(&contents, "run", "%s", run);
+    put(&contents, "epoch", "%u", trainer->epoch);
+    put(&contents, "update", "%u", trainer->update);
+    append_parameters(&contents, "parameter.", trainer->parameters);
+    append_parameters(&contents, "average.", trainer->average);
+    append_parameters(&contents, "reference.", trainer->reference);
+    append_memory(&contents, trainer);
+    dinor1_optimizer_store(trainer->optimizer, contents.tensors, contents.names, contents.metadata);
+    return dinor1_safetensors_write(path, (const DinoR1StoredTensor *)(gconstpointer)contents.tensors->data,
+        contents.tensors->len, contents.metadata, error);
+}
+
+static gboolean
+read_parameters(const DinoR1Safetensors *file, const gchar *prefix, DinoR1Parameters *parameters, GError **error)
+{
+    for (guint i = 0; parameters && i < dinor1_parameters_get_n(parameters); i++) {
+        const DinoR1Parameter *parameter = dinor1_parameters_get(parameters, i);
+        g_autofree gchar *name = g_strconcat(prefix, parameter->name, NULL);
+        const DinoR1StoredTensor *stored = dinor1_safetensors_find(file, name);
+        const gsize size = (gsize)dinor1_shape_size(&parameter->shape) * sizeof(gfloat);
+
+        if (!stored || stored->dtype != DINOR1_STORED_F32 || stored->size != size) {
+            g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
+                "%s: '%s' is missing or of another size: the checkpoint is of another model",
+                dinor1_safetensors_get_path(file), name);
+            return FALSE;
+        }
+        memcpy(parameter->data, stored->data, size);
+    }
+    return TRUE;
+}
+
+static gboolean
+read_memory(const DinoR1Safetensors *file, DinoR1Trainer *trainer, GError **error)
+{
+    const DinoR1StoredTensor *classes = dinor1_safetensors_find(file, "memory.classes");
+    const DinoR1StoredTensor *embeddings = dinor1_safetensors_find(file, "memory.embeddings");
+    const gsize row = (gsize)trainer->config.d_model * sizeof(gfloat);
+    g_autofree gfloat *embedding = g_malloc(row);
+
+    if (!classes || !embeddings || classes->dtype != DINOR1_STORED_I32 || embeddings->dtype != DINOR1_STORED_F32 ||
+        classes->size / sizeof(guint) * row != embeddings->size) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: the prompt memory is missing or broken",
+            dinor1_safetensors_get_path(file));
+        return FALSE;
+    }
+    for (gsize i = 0; i < classes->size / sizeof(guint); i++) {
+        guint class_index;
+
+        memcpy(&class_index, classes->data + i * sizeof class_index, sizeof class_index);
+        memcpy(embedding, embeddings->data + i * row, row);
+        dinor1_prompt_memory_add(trainer->memory, class_index, embedding);
+    }
+    return TRUE;
+}
+
+static gboolean
+read_number(const DinoR1Safetensors *file, const gchar *key, guint64 max, guint *number, GError **error)
+{
+    const gchar *text = dinor1_safetensors_get_metadata(file, key);
+    guint64 value;
+
+    if (!text || !g_ascii_string_to_unsigned(text, 10, 0, max, &value, NULL)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT,
+            "%s: metadata '%s' is missing or no number up to "
+            "%" G_GUINT64_FORMAT,
+            dinor1_safetensors_get_path(file), key, max);
+        return FALSE;
+    }
+    *number = (guint)value;
+    return TRUE;
+}
+
+static gboolean
+check_run(const DinoR1Safetensors *file, const DinoR1Trainer *trainer, GError **error)
+{
+    const gchar *format = dinor1_safetensors_get_metadata(file, "format");
+    const gchar *run = dinor1_safetensors_get_metadata(file, "run");
+    g_autofree gchar *mine = fingerprint(trainer);
+
+    if (!format || !g_str_equal(format, FORMAT)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: not a training checkpoint",
+            dinor1_safetensors_get_path(file));
+        return FALSE;
+    }
+    if (!run || !g_str_equal(run, mine)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
+            "%s: the checkpoint is of another run: it was made with %s; this run has %s",
+            dinor1_safetensors_get_path(file), run ? run : "nothing", mine);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error)
+{
+    g_autoptr(DinoR1Safetensors) file = dinor1_safetensors_open(path, error);
+    guint epoch, update;
+
+    if (!file || !check_run(file, trainer, error) ||
+        !read_number(file, "epoch", trainer->options.epochs, &epoch, error) ||
+        !read_number(file, "update", dinor1_trainer_count_updates(trainer), &update, error) ||
+        !read_parameters(file, "parameter.", trainer->parameters, error) ||
+        !read_parameters(file, "average.", trainer->average, error) ||
+        !dinor1_optimizer_restore(trainer->optimizer, file, error) || !read_memory(file, trainer, error))
+        return FALSE;
+    if (!trainer->reference && epoch >= trainer->options.grqo_start && update > 0)
+        trainer->reference = dinor1_parameters_copy(trainer->parameters);
+    if (update > 0 && !read_parameters(file, "reference.", trainer->reference, error))
+        return FALSE;
+    trainer->epoch = epoch;
+    trainer->update = update;
+    return TRUE;
+}
+
+/* The config.json of the model that training started from, as a trained dino-r1. */
+static gboolean
+export_config(const DinoR1Trainer *trainer, const gchar *directory, GError **error)
+{
+    g_autofree gchar *from = g_build_filename(dinor1_model_get_path(trainer->model), "config.json", NULL);
+    g_autofree gchar *to = g_build_filename(directory, "config.json", NULL);
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autofree gchar *text = NULL;
+    JsonObject *object;
+    gsize length;
+
+    if (!json_parser_load_from_file(parser, from, error))
+        return FALSE;
+    object = json_node_get_object(json_parser_get_root(parser));
+    if (trainer->config.has_text && !json_object_has_member(object, "text_config"))
+        json_object_set_object_member(object, "text_config", json_object_new());
+    json_object_set_string_member(object, "model_type", "dino-r1");
+    json_object_set_double_member(object, "logit_eps", (gdouble)trainer->config.logit_eps);
+    json_object_remove_member(object, "trained");
+    json_generator_set_root(generator, json_parser_get_root(parser));
+    json_generator_set_pretty(generator, TRUE);
+    text = json_generator_to_data(generator, &length);
+    return dinor1_file_replace(to, &(DinoR1FilePart){text, length}, 1, error);
+}
+
+static gboolean
+export_file(const DinoR1Trainer *trainer, const gchar *directory, const gchar *name, GError **error)
+{
+    g_autofree gchar *from = g_build_filename(dinor1_model_get_path(trainer->model), name, NULL);
+    g_autofree gchar *to = g_build_filename(directory, name, NULL);
+    g_autofree gchar *text = NULL;
+    gsize length;
+
+    if (!g_file_test(from, G_FILE_TEST_EXISTS))
+        return TRUE;
+    return g_file_get_contents(from, &text, &length, error) &&
+           dinor1_file_replace(to, &(DinoR1FilePart){text, length}, 1, error);
+}
+
+gboolean
+dinor1_trainer_export(const DinoR1Trainer *trainer, const gchar *directory, gboolean half, GError **error)
+{
+    const gchar *others[] = {"preprocessor_config.json", "tokenizer_config.json", "vocab.txt"};
+    const DinoR1Parameters *best = trainer->average ? trainer->average : trainer->parameters;
+
+    if (g_mkdir_with_parents(directory, 0777) != 0) {
+        g_set_error(
+            error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s: cannot make the directory: %s", directory, g_strerror(errno));
+        return FALSE;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+        if (!export_file(trainer, directory, others[i], error))
+            return FALSE;
+    return export_config(trainer, directory, error) && dinor1_parameters_save(best, directory, half, error);
+}
