@@ -29,6 +29,7 @@ int cmd_detect(gint argc, gchar **argv);
 int cmd_prompt(gint argc, gchar **argv);
 int cmd_inspect(gint argc, gchar **argv);
 int cmd_bench(gint argc, gchar **argv);
+int cmd_finetune(gint argc, gchar **argv);
 
 /* What --help shows around the list of options. */
 typedef struct {
