@@ -15,6 +15,8 @@ static const Command commands[] = {
     {"inspect", "show a model: tensors, parameters, multiply-accumulates, memory", cmd_inspect},
     {"bench", "measure a model's speed on this machine", cmd_bench},
     {"finetune", "train a model on your own pictures", cmd_finetune},
+    {"eval", "measure a model on annotated pictures", cmd_eval},
+    {"annotate", "write draft annotations of a clip", cmd_annotate},
 };
 
 static const gchar examples[] =
