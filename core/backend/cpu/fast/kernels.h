@@ -21,7 +21,10 @@
     X(BINARY, binary)                                                                                                  \
     X(UNARY, unary)                                                                                                    \
     W(SINE_EMBED, sine_embed)                                                                                          \
-    W(CONV2D, conv2d)
+    W(CONV2D, conv2d)                                                                                                  \
+    X(UNARY_GRAD, unary_grad)                                                                                          \
+    W(SUM_TO, sum_to)                                                                                                  \
+    W(LAYER_NORM_GRAD, layer_norm_grad)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \
@@ -34,3 +37,5 @@ DINOR1_FAST_KERNELS(DINOR1_FAST_DECLARE, DINOR1_FAST_DECLARE_WORKSPACE)
 void ISA_NAME(fast_gemm)(const DinoR1Gemm *gemm);
 /* The same in tiles on the pool. */
 void ISA_NAME(fast_gemm_threaded)(const DinoR1KernelArgs *args, const DinoR1Gemm *gemm);
+/* x [outer, n, inner] summed along n, on the pool. */
+void ISA_NAME(fast_sum)(const DinoR1KernelArgs *args, const gfloat *x, gint64 outer, gsize n, gsize inner, gfloat *out);
