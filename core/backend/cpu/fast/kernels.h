@@ -26,7 +26,8 @@
     X(UNARY_GRAD, unary_grad)                                                                                          \
     W(SUM_TO, sum_to)                                                                                                  \
     W(LAYER_NORM_GRAD, layer_norm_grad)                                                                                \
-    W(WINDOW_ATTENTION_GRAD, window_attention_grad)
+    W(WINDOW_ATTENTION_GRAD, window_attention_grad)                                                                    \
+    W(DEFORMABLE_ATTENTION_GRAD, deformable_attention_grad)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \
