@@ -29,6 +29,9 @@ int cmd_detect(gint argc, gchar **argv);
 int cmd_prompt(gint argc, gchar **argv);
 int cmd_inspect(gint argc, gchar **argv);
 int cmd_bench(gint argc, gchar **argv);
+int cmd_finetune(gint argc, gchar **argv);
+int cmd_eval(gint argc, gchar **argv);
+int cmd_annotate(gint argc, gchar **argv);
 
 /* What --help shows around the list of options. */
 typedef struct {

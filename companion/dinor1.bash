@@ -11,7 +11,7 @@ _dinor1() {
 
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "detect prompt inspect bench help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "detect prompt inspect bench finetune eval annotate help --version" -- "$word")
     elif [ "$COMP_CWORD" -eq 2 ] && [ "$command" = prompt ]; then
         mapfile -t COMPREPLY < <(compgen -W "make add-text list inspect merge remove" -- "$word")
     elif [[ $word == -* ]] && [ "$command" = prompt ]; then

@@ -23,6 +23,7 @@ struct _FrameReader {
     gint64 n_read;    /* frames pulled so far */
     gboolean seeked;  /* n_read then says nothing about a frame's number */
     gboolean stopped; /* nothing comes any more */
+    gboolean ignores_signals;
 };
 
 static const struct {
@@ -152,6 +153,12 @@ check_bus(FrameReader *reader, GError **error)
     return FALSE;
 }
 
+static gboolean
+is_interrupted(const FrameReader *reader)
+{
+    return !reader->ignores_signals && interrupt_get_signal();
+}
+
 static void
 release_frame(FrameReader *reader)
 {
@@ -210,9 +217,12 @@ pull(FrameReader *reader, GstSample **sample, GError **error)
     guint idle_polls = 0;
 
     *sample = NULL;
-    while (!reader->stopped && !interrupt_get_signal()) {
-        *sample = gst_app_sink_try_pull_sample(reader->sink, POLL_INTERVAL);
-        if (*sample) {
+    while (!reader->stopped && !is_interrupted(reader)) {
+        g_autoptr(GstSample) pulled = gst_app_sink_try_pull_sample(reader->sink, POLL_INTERVAL);
+
+        if (pulled) {
+            /* The sink writes the caps that follow a seek into its own sample, which nobody may hold then. */
+            *sample = gst_sample_copy(pulled);
             reader->n_read++;
             return TRUE;
         }
@@ -297,7 +307,7 @@ pull_number(FrameReader *reader, GstSample **sample, GError **error)
     do {
         if (!pull(reader, sample, error))
             return FALSE;
-        if (reader->n_read > wanted || interrupt_get_signal())
+        if (reader->n_read > wanted || is_interrupted(reader))
             return TRUE;
         g_clear_pointer(sample, gst_sample_unref);
     } while (!reader->stopped);
@@ -329,7 +339,7 @@ pull_key_frame(FrameReader *reader, GstSample **sample, GError **error)
     if (!pull(reader, sample, error))
         return FALSE;
     for (guint i = 0; i < G_N_ELEMENTS(targets); i++) {
-        if (interrupt_get_signal() || reader->n_read == 0 || !seek(reader, targets[i]))
+        if (is_interrupted(reader) || reader->n_read == 0 || !seek(reader, targets[i]))
             return TRUE;
         g_clear_pointer(sample, gst_sample_unref);
         if (!pull(reader, sample, error))
@@ -406,6 +416,12 @@ frame_reader_free(FrameReader *reader)
     g_free(reader);
 }
 
+void
+frame_reader_ignore_signals(FrameReader *reader)
+{
+    reader->ignores_signals = TRUE;
+}
+
 gboolean
 frame_reader_next(FrameReader *reader, const Frame **frame, GError **error)
 {
@@ -419,7 +435,7 @@ frame_reader_next(FrameReader *reader, const Frame **frame, GError **error)
         g_clear_pointer(&sample, gst_sample_unref);
         return FALSE;
     }
-    if (!sample && reader->n_read == 0 && !interrupt_get_signal()) {
+    if (!sample && reader->n_read == 0 && !is_interrupted(reader)) {
         g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "'%s' has no frames", reader->source->name);
         return FALSE;
     }

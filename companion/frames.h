@@ -25,6 +25,9 @@ typedef struct _FrameReader FrameReader;
 FrameReader *frame_reader_new(const Source *source, GError **error);
 void frame_reader_free(FrameReader *reader);
 
+/* From here on signals do not end the source. */
+void frame_reader_ignore_signals(FrameReader *reader);
+
 /**
  * frame_reader_next:
  * @frame: (out): the next frame, or NULL at the end of the source and after a signal (interrupt_get_signal())

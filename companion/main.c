@@ -14,6 +14,9 @@ static const Command commands[] = {
     {"prompt", "make and manage prompt banks: what to look for", cmd_prompt},
     {"inspect", "show a model: tensors, parameters, multiply-accumulates, memory", cmd_inspect},
     {"bench", "measure a model's speed on this machine", cmd_bench},
+    {"finetune", "train a model on your own pictures", cmd_finetune},
+    {"eval", "measure a model on annotated pictures", cmd_eval},
+    {"annotate", "write draft annotations of a clip", cmd_annotate},
 };
 
 static const gchar examples[] =

@@ -45,10 +45,9 @@ append_bar(GString *line, gdouble fraction, gdouble seconds)
 }
 
 void
-progress_update(Progress *progress, guint64 n_frames, guint64 n_detections, gdouble fraction)
+progress_show(Progress *progress, const gchar *text, gdouble fraction)
 {
     const gint64 now = g_get_monotonic_time();
-    const gdouble seconds = (gdouble)(now - progress->start) / G_USEC_PER_SEC;
     g_autoptr(GString) line = NULL;
 
     if (!progress->active || now - progress->last < REDRAW_INTERVAL)
@@ -57,8 +56,18 @@ progress_update(Progress *progress, guint64 n_frames, guint64 n_detections, gdou
     progress->drawn = TRUE;
     line = g_string_new("\r\033[K");
     if (fraction >= 0)
-        append_bar(line, CLAMP(fraction, 0, 1), seconds);
-    g_string_append_printf(line, "%" G_GUINT64_FORMAT " frames, %" G_GUINT64_FORMAT " detections, %.1f frames/s",
-        n_frames, n_detections, (gdouble)n_frames / MAX(seconds, 1e-3));
+        append_bar(line, CLAMP(fraction, 0, 1), (gdouble)(now - progress->start) / G_USEC_PER_SEC);
+    g_string_append(line, text);
     g_printerr("%s", line->str);
+}
+
+void
+progress_update(Progress *progress, guint64 n_frames, guint64 n_detections, gdouble fraction)
+{
+    const gdouble seconds = (gdouble)(g_get_monotonic_time() - progress->start) / G_USEC_PER_SEC;
+    g_autofree gchar *text = g_strdup_printf("%" G_GUINT64_FORMAT " frames, %" G_GUINT64_FORMAT " detections, "
+                                             "%.1f frames/s",
+        n_frames, n_detections, (gdouble)n_frames / MAX(seconds, 1e-3));
+
+    progress_show(progress, text, fraction);
 }

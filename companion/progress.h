@@ -14,6 +14,9 @@ Progress *progress_new(gboolean quiet);
 void progress_free(Progress *progress); /* clears the line */
 
 /* @fraction: of the whole, below 0 if unknown. */
+void progress_show(Progress *progress, const gchar *text, gdouble fraction);
+
+/* The same with the numbers of frames and detections, and frames a second, as text. */
 void progress_update(Progress *progress, guint64 n_frames, guint64 n_detections, gdouble fraction);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)

@@ -10,6 +10,7 @@
 #include "train/optimizer.h"
 #include "train/step.h"
 
+#include <dinor1/error.h>
 #include <math.h>
 #include <string.h>
 
@@ -470,6 +471,63 @@ test_recompute(gconstpointer data)
     tear_down(&fixture);
 }
 
+/* No image has a box: the remembered negatives are the only prompts, and every query is to say "nothing". */
+static void
+test_no_boxes(gconstpointer data)
+{
+    const gfloat *const *gradients;
+    DinoR1TrainLosses losses;
+    DinoR1TrainStep *step;
+    Fixture fixture;
+
+    set_up(&fixture, data);
+    fixture.images[0].n_boxes = 0;
+    fixture.choice.n_classes = 0;
+    fixture.batch.denoising = NULL;
+    fixture.spec.n_classes = fixture.spec.n_denoising = 0;
+    fixture.spec.n_boxes = 1;
+    fixture.spec.graph.n_tokens = fixture.spec.n_negatives;
+    step = new_step(&fixture);
+    run(&fixture, step, &losses);
+    g_assert_cmpfloat(losses.l1, ==, 0);
+    g_assert_cmpfloat(losses.giou, ==, 0);
+    g_assert_cmpfloat(losses.advantage, ==, 0);
+    g_assert_true(losses.classes > 0 && losses.kl > 0);
+    g_assert_cmpfloat_with_epsilon((gdouble)losses.total, (gdouble)(losses.classes + losses.kl), 1e-5);
+    gradients = dinor1_train_step_get_gradients(step);
+    for (guint i = 0; i < dinor1_parameters_get_n(fixture.parameters); i++) {
+        const DinoR1Parameter *parameter = dinor1_parameters_get(fixture.parameters, i);
+
+        for (gint64 k = 0; gradients[i] && k < dinor1_shape_size(&parameter->shape); k++)
+            if (!isfinite(gradients[i][k]))
+                g_error("%s: a gradient is not finite", parameter->name);
+    }
+    dinor1_train_step_free(step);
+    tear_down(&fixture);
+}
+
+static void
+test_not_finite(gconstpointer data)
+{
+    g_autofree gfloat *pixels = NULL;
+    g_autoptr(GError) error = NULL;
+    DinoR1TrainLosses losses;
+    DinoR1TrainStep *step;
+    Fixture fixture;
+    gsize n;
+
+    set_up(&fixture, data);
+    n = (gsize)fixture.spec.graph.height * (gsize)fixture.spec.graph.width * 3;
+    pixels = g_memdup2(fixture.batch.pixels, MAX_IMAGES * n * sizeof(gfloat));
+    pixels[n + 5] = NAN; /* of image 1 */
+    fixture.batch.pixels = pixels;
+    step = new_step(&fixture);
+    g_assert_false(dinor1_train_step_run(step, &fixture.batch, &losses, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED);
+    dinor1_train_step_free(step);
+    tear_down(&fixture);
+}
+
 static void
 add(const gchar *kind, const Job *job, GTestDataFunc func)
 {
@@ -481,6 +539,7 @@ add(const gchar *kind, const Job *job, GTestDataFunc func)
 int
 main(int argc, char **argv)
 {
+    const Job empty = {"empty", "grqo", &levels[1]}, two = {"two", "grqo", &levels[1]};
     const gchar *runs[][2] = {{"two", "sft"}, {"two", "grqo"}, {"empty", "grqo"}};
 
     g_test_init(&argc, &argv, NULL);
@@ -493,5 +552,7 @@ main(int argc, char **argv)
             add("recompute", &job, test_recompute);
         }
     }
+    add("no-boxes", &empty, test_no_boxes);
+    add("not-finite", &two, test_not_finite);
     return g_test_run();
 }

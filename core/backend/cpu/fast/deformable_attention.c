@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "backend/cpu/fast/kernels.h"
+#include "backend/cpu/fast/sampling.h"
 #include "backend/cpu/fast/simd_math.h"
 
 /* Queries of a task. One head of all of them after the other: neighbours sample the same pixels. */
@@ -20,15 +21,9 @@ typedef struct {
     gsize slice_size;
 } Plan;
 
-/* Pixel coordinates of the samples are origin + scale * offset, for all heads of a query. */
-typedef struct {
-    gfloat *x_origin, *x_scale, *y_origin, *y_scale; /* [n_padded] */
-} Frame;
-
 /* A thread's memory. */
 typedef struct {
-    gfloat *width, *height;     /* [n_padded], of each sample's level */
-    gint32 *start;              /* [n_padded], first position of that level */
+    Levels levels;
     gfloat *weights;            /* [n_padded] */
     gint32 *pixels[N_CORNERS];  /* [n_padded], positions in value */
     gfloat *factors[N_CORNERS]; /* [n_padded] */
@@ -48,7 +43,7 @@ make_plan(const DinoR1KernelArgs *args)
         .queries = dims[1],
         .channels = args->inputs[0].shape.dims[2],
         .heads = params->deformable.heads,
-        .n = (gsize)params->deformable.n_levels * (gsize)params->deformable.n_points,
+        .n = samples_of(params),
     };
 
     plan.d = plan.channels / plan.heads;
@@ -69,31 +64,19 @@ ISA_NAME(fast_deformable_attention_workspace)(const DinoR1KernelArgs *args)
 static Samples
 take_samples(const Plan *plan, guint thread)
 {
-    const DinoR1OpParams *params = plan->args->params;
     gfloat *memory = (gfloat *)((guint8 *)plan->args->workspace + thread * plan->slice_size);
     const gsize n_padded = plan->n_padded;
     Samples samples;
-    gint32 start = 0;
 
     memset(memory, 0, plan->slice_size);
-    samples.width = memory;
-    samples.height = memory + n_padded;
-    samples.start = (gint32 *)(memory + 2 * n_padded);
+    samples.levels = (Levels){memory, memory + n_padded, (gint32 *)(memory + 2 * n_padded)};
     samples.weights = memory + 3 * n_padded;
     for (gsize corner = 0; corner < N_CORNERS; corner++) {
         samples.pixels[corner] = (gint32 *)(memory + (4 + corner) * n_padded);
         samples.factors[corner] = memory + (4 + N_CORNERS + corner) * n_padded;
     }
     samples.frames = memory + (4 + 2 * N_CORNERS) * n_padded;
-
-    for (gsize i = 0; i < plan->n; i++) {
-        const gsize level = i / (gsize)params->deformable.n_points;
-        samples.width[i] = (gfloat)params->deformable.widths[level];
-        samples.height[i] = (gfloat)params->deformable.heights[level];
-        samples.start[i] = start;
-        if ((i + 1) % (gsize)params->deformable.n_points == 0)
-            start += params->deformable.widths[level] * params->deformable.heights[level];
-    }
+    set_levels(plan->args->params, samples.levels);
     return samples;
 }
 
@@ -103,24 +86,6 @@ frame_of(const Plan *plan, const Samples *samples, gint64 slot)
     gfloat *memory = samples->frames + (gsize)slot * 4 * plan->n_padded;
 
     return (Frame){memory, memory + plan->n_padded, memory + 2 * plan->n_padded, memory + 3 * plan->n_padded};
-}
-
-/* @reference: [L|1, 2 or 4] of one query. A centre places offsets in pixels of the level, a box in parts of itself. */
-static void
-set_frame(const Plan *plan, const Samples *samples, const gfloat *reference, Frame frame)
-{
-    const gint64 *dims = plan->args->inputs[1].shape.dims;
-    const gint64 levels = dims[2], coordinates = dims[3];
-    const gsize points = (gsize)plan->args->params->deformable.n_points;
-
-    for (gsize i = 0; i < plan->n; i++) {
-        const gfloat *box = reference + (levels == 1 ? 0 : (gint64)(i / points) * coordinates);
-        const gfloat width = samples->width[i], height = samples->height[i];
-        frame.x_origin[i] = box[0] * width - 0.5f;
-        frame.y_origin[i] = box[1] * height - 0.5f;
-        frame.x_scale[i] = coordinates == 2 ? 1 : 0.5f * box[2] / (gfloat)points * width;
-        frame.y_scale[i] = coordinates == 2 ? 1 : 0.5f * box[3] / (gfloat)points * height;
-    }
 }
 
 /* The softmax of n logits. */
@@ -146,44 +111,17 @@ weigh(const Plan *plan, const gfloat *logits, gfloat *weights)
         v_store(weights + i, v_load(weights + i) * factor);
 }
 
-/* The two pixels that a coordinate lies between and what each counts; 0 outside [0, size). Coordinates are held to
- * [-1, size], where both count 0, so that every index can be read; NaN goes to -1. */
-typedef struct {
-    vi low, high;
-    vf low_factor, high_factor;
-} Between;
-
-V_INLINE Between
-between(vf coordinate, vf size)
-{
-    const vf zero = v_set(0), last = size - v_set(1);
-    const vf held = v_min(v_max(coordinate, v_set(-1)), size);
-    const vf low = v_floor(held), high = low + v_set(1);
-    const vf fraction = held - low;
-
-    return (Between){
-        .low = v_to_int(v_min(v_max(low, zero), last)),
-        .high = v_to_int(v_min(high, last)),
-        .low_factor = v_select((low >= zero) & (low <= last), v_set(1) - fraction, zero),
-        .high_factor = v_select(high <= last, fraction, zero),
-    };
-}
-
 /* Pixels and factors of the 4 corners of every sample; @offsets: [n, 2]. */
 static void
 locate(const Plan *plan, const Samples *samples, Frame frame, const gfloat *offsets)
 {
     for (gsize i = 0; i < plan->n; i += VW) {
-        const gsize left = 2 * (plan->n - i);
-        const vf first = v_load_n(offsets + 2 * i, left);
-        const vf second = left > VW ? v_load_n(offsets + 2 * i + VW, left - VW) : v_set(0);
-        const vf width = v_load(samples->width + i), height = v_load(samples->height + i);
-        const Between x =
-            between(v_fma(v_even(first, second), v_load(frame.x_scale + i), v_load(frame.x_origin + i)), width);
-        const Between y =
-            between(v_fma(v_odd(first, second), v_load(frame.y_scale + i), v_load(frame.y_origin + i)), height);
+        const vf width = v_load(samples->levels.width + i), height = v_load(samples->levels.height + i);
+        vf x_place, y_place;
+        place(frame, offsets, i, plan->n, &x_place, &y_place);
+        const Between x = between(x_place, width), y = between(y_place, height);
         const vf weight = v_load(samples->weights + i);
-        const vi start = vi_load(samples->start + i), stride = v_to_int(width);
+        const vi start = vi_load(samples->levels.start + i), stride = v_to_int(width);
         const vi top = start + y.low * stride, bottom = start + y.high * stride;
         const vf top_factor = weight * y.low_factor, bottom_factor = weight * y.high_factor;
 
@@ -251,7 +189,7 @@ attend_queries(gpointer user_data, gsize task, guint thread)
     const gint64 first = dinor1_fast_block(plan->blocks, plan->queries, block, &count);
 
     for (gint64 i = 0; i < count; i++)
-        set_frame(plan, &samples,
+        set_frame(plan->args, samples.levels,
             (const gfloat *)inputs[1].data + (reference_batch * plan->queries + first + i) * reference_size,
             frame_of(plan, &samples, i));
     for (gint64 head = 0; head < plan->heads; head++) {

@@ -21,7 +21,13 @@
     X(BINARY, binary)                                                                                                  \
     X(UNARY, unary)                                                                                                    \
     W(SINE_EMBED, sine_embed)                                                                                          \
-    W(CONV2D, conv2d)
+    W(CONV2D, conv2d)                                                                                                  \
+    X(SOFTMAX_GRAD, softmax_grad)                                                                                      \
+    X(UNARY_GRAD, unary_grad)                                                                                          \
+    W(SUM_TO, sum_to)                                                                                                  \
+    W(LAYER_NORM_GRAD, layer_norm_grad)                                                                                \
+    W(WINDOW_ATTENTION_GRAD, window_attention_grad)                                                                    \
+    W(DEFORMABLE_ATTENTION_GRAD, deformable_attention_grad)
 
 #define DINOR1_FAST_DECLARE(op, name) void ISA_NAME(fast_##name)(const DinoR1KernelArgs *args);
 #define DINOR1_FAST_DECLARE_WORKSPACE(op, name)                                                                        \
@@ -34,3 +40,9 @@ DINOR1_FAST_KERNELS(DINOR1_FAST_DECLARE, DINOR1_FAST_DECLARE_WORKSPACE)
 void ISA_NAME(fast_gemm)(const DinoR1Gemm *gemm);
 /* The same in tiles on the pool. */
 void ISA_NAME(fast_gemm_threaded)(const DinoR1KernelArgs *args, const DinoR1Gemm *gemm);
+/* x [outer, n, inner] summed along n, on the pool. */
+void ISA_NAME(fast_sum)(const DinoR1KernelArgs *args, const gfloat *x, gint64 outer, gsize n, gsize inner, gfloat *out);
+/* out = softmax(x) of one row [n], 0 if all of it is -inf; out may be x. */
+void ISA_NAME(fast_softmax_row)(const gfloat *x, gfloat *out, gsize n);
+/* dx = y * (dy - sum(y * dy)) of one row [n]; dx may be dy. */
+void ISA_NAME(fast_softmax_row_grad)(const gfloat *y, const gfloat *dy, gfloat *dx, gsize n);

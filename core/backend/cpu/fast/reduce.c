@@ -98,6 +98,24 @@ run_columns(gpointer user_data, gsize task, guint thread)
     }
 }
 
+static void
+run(const DinoR1KernelArgs *args, Job job)
+{
+    const gint64 lanes = job.inner == 1 ? 1 : VW;
+
+    job.columns = (gint64)v_round_up(job.inner) / VW;
+    job.blocks = dinor1_fast_blocks(
+        job.inner == 1 ? job.outer : job.outer * job.columns, MAX(TASK_FLOATS / ((gint64)job.n * lanes), 1), 1);
+    dinor1_fast_run(args, (gsize)job.blocks.count, (gdouble)job.outer * (gdouble)(job.n * job.inner) / 4,
+        job.inner == 1 ? run_rows : run_columns, &job);
+}
+
+void
+ISA_NAME(fast_sum)(const DinoR1KernelArgs *args, const gfloat *x, gint64 outer, gsize n, gsize inner, gfloat *out)
+{
+    run(args, (Job){.x = x, .out = out, .n = n, .inner = inner, .outer = outer, .factor = 1});
+}
+
 void
 ISA_NAME(fast_reduce)(const DinoR1KernelArgs *args)
 {
@@ -105,7 +123,7 @@ ISA_NAME(fast_reduce)(const DinoR1KernelArgs *args)
     const DinoR1ReduceFunc func = args->params->reduce.func;
     const gint axis =
         args->params->reduce.axis < 0 ? args->params->reduce.axis + shape->ndim : args->params->reduce.axis;
-    Job job = {
+    const Job job = {
         .x = args->inputs[0].data,
         .out = args->outputs[0].data,
         .n = (gsize)shape->dims[axis],
@@ -114,11 +132,6 @@ ISA_NAME(fast_reduce)(const DinoR1KernelArgs *args)
         .maximum = func == DINOR1_REDUCE_MAX,
         .factor = func == DINOR1_REDUCE_MEAN ? 1 / (gfloat)shape->dims[axis] : 1,
     };
-    const gint64 lanes = job.inner == 1 ? 1 : VW;
 
-    job.columns = (gint64)v_round_up(job.inner) / VW;
-    job.blocks = dinor1_fast_blocks(
-        job.inner == 1 ? job.outer : job.outer * job.columns, MAX(TASK_FLOATS / ((gint64)job.n * lanes), 1), 1);
-    dinor1_fast_run(args, (gsize)job.blocks.count, (gdouble)dinor1_shape_size(shape) / 4,
-        job.inner == 1 ? run_rows : run_columns, &job);
+    run(args, job);
 }

@@ -16,8 +16,8 @@ typedef struct {
     DinoR1Blocks blocks;   /* of rows, or of column blocks */
 } Job;
 
-static void
-softmax_row(const gfloat *x, gfloat *out, gsize n)
+void
+ISA_NAME(fast_softmax_row)(const gfloat *x, gfloat *out, gsize n)
 {
     vf highest = v_set(-INFINITY), sum = v_set(0);
 
@@ -63,7 +63,7 @@ run_rows(gpointer user_data, gsize task, guint thread)
     const gint64 first = dinor1_fast_block(job->blocks, job->outer, (gint64)task, &count);
 
     for (gsize row = (gsize)first; row < (gsize)(first + count); row++)
-        softmax_row(job->x + row * job->n, job->out + row * job->n, job->n);
+        ISA_NAME(fast_softmax_row)(job->x + row * job->n, job->out + row * job->n, job->n);
 }
 
 static void

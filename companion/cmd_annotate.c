@@ -1,0 +1,199 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "command.h"
+#include "frames.h"
+#include "interrupt.h"
+#include "progress.h"
+
+#include <dinor1/dinor1.h>
+
+typedef struct {
+    gchar *model, *device, *prompts, *output;
+    gchar **arguments;
+    gdouble threshold;
+    gint every, threads, size;
+    gboolean quiet;
+} Options;
+
+static const CommandHelp help = {
+    .name = "dinor1 annotate",
+    .arguments = "INPUT",
+    .summary =
+        "Searches an image or every N-th frame of a clip and writes what it finds as draft annotations in COCO's\n"
+        "format, to be corrected in a labelling tool and trained on.",
+    .description =
+        "A frame's file_name is 'clip.mp4#frame=N', counted from 0; 'dinor1 finetune' and 'dinor1 eval' read\n"
+        "such names in the folder that the clip is in.\n"
+        "\n"
+        "Example:\n"
+        "  dinor1 annotate clip.mp4 --model DIR --prompts cups.bank --every 25 --output draft.json\n",
+};
+
+static gboolean
+check_options(const Options *options, GError **error)
+{
+    if (!options->arguments || g_strv_length(options->arguments) != 1) {
+        g_set_error(error, USAGE_ERROR, 0, "usage: %s %s", help.name, help.arguments);
+        return FALSE;
+    }
+    return command_require("--model", options->model, error) && command_require("--prompts", options->prompts, error) &&
+           command_require("--output", options->output, error) &&
+           command_check_range("--threshold", options->threshold, 0, 1, error) &&
+           command_check_range("--every", options->every, 1, G_MAXINT, error) &&
+           command_check_range("--threads", options->threads, 0, 1024, error) &&
+           command_check_range("--size", options->size, 0, DINOR1_IMAGE_MAX_SIDE, error);
+}
+
+static DinoR1Detector *
+make_detector(const Options *options, DinoR1Model *model, GError **error)
+{
+    DinoR1DetectorOptions detector;
+
+    dinor1_detector_options_init(&detector);
+    detector.device = options->device ? options->device : detector.device;
+    detector.n_threads = (guint)options->threads;
+    detector.threshold = (gfloat)options->threshold;
+    detector.shortest_edge = options->size;
+    return dinor1_detector_new(model, &detector, error);
+}
+
+static gchar *
+name_frame(const Source *source, gint64 number)
+{
+    g_autofree gchar *name = g_path_get_basename(source->is_local ? source->name : source->uri);
+
+    if (source_is_image(name))
+        return g_steal_pointer(&name);
+    return g_strdup_printf("%s#frame=%" G_GINT64_FORMAT, name, number);
+}
+
+static gboolean
+add_frame(DinoR1Coco *coco, const Source *source, const Frame *frame, const DinoR1DetectionList *found, GError **error)
+{
+    g_autofree gchar *name = name_frame(source, frame->number);
+
+    dinor1_coco_add_image(coco, name, frame->image.width, frame->image.height);
+    for (guint i = 0; i < found->n_items; i++) {
+        const DinoR1Box *box = &found->items[i].box;
+        const DinoR1CocoBox copy = {(gdouble)box->x, (gdouble)box->y, (gdouble)box->width, (gdouble)box->height};
+
+        if (box->width > 0 && box->height > 0 &&
+            !dinor1_coco_add_annotation(coco, found->items[i].class_index, &copy, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+annotate_frames(const Options *options, const Source *source, DinoR1Detector *detector, DinoR1Coco *coco,
+    Progress *progress, GError **error)
+{
+    g_autoptr(FrameReader) reader = frame_reader_new(source, error);
+    DinoR1DetectionList found;
+    const Frame *frame;
+
+    if (!reader)
+        return FALSE;
+    for (guint64 i = 0;; i++) {
+        if (!frame_reader_next(reader, &frame, error))
+            return FALSE;
+        if (!frame)
+            return TRUE;
+        if (i % (guint64)options->every == 0 && (!dinor1_detector_detect(detector, &frame->image, &found, error) ||
+                                                    !add_frame(coco, source, frame, &found, error)))
+            return FALSE;
+        progress_update(progress, i + 1, dinor1_coco_get_n_annotations(coco), -1);
+    }
+}
+
+static DinoR1Coco *
+make_set(const DinoR1PromptBank *bank)
+{
+    DinoR1Coco *coco = dinor1_coco_new();
+
+    for (guint i = 0; i < dinor1_prompt_bank_get_n_classes(bank); i++)
+        dinor1_coco_add_category(coco, dinor1_prompt_bank_get_label(bank, i));
+    return coco;
+}
+
+static gboolean
+annotate_source(const Options *options, const Source *source, DinoR1Detector *detector, const DinoR1PromptBank *bank,
+    GError **error)
+{
+    g_autoptr(DinoR1Coco) coco = make_set(bank);
+    Progress *progress = progress_new(options->quiet);
+    const gboolean done = annotate_frames(options, source, detector, coco, progress, error);
+
+    progress_free(progress);
+    if (!done || !dinor1_coco_write_annotations(coco, options->output, error))
+        return FALSE;
+    if (!options->quiet)
+        g_printerr("dinor1: %s: %u images, %u boxes\n", options->output, dinor1_coco_get_n_images(coco),
+            dinor1_coco_get_n_annotations(coco));
+    return TRUE;
+}
+
+static gboolean
+annotate(const Options *options, GError **error)
+{
+    g_autoptr(Source) source = NULL;
+    g_autoptr(DinoR1Model) model = NULL;
+    g_autoptr(DinoR1Detector) detector = NULL;
+    g_autoptr(DinoR1PromptBank) bank = NULL;
+
+    interrupt_catch();
+    if (!check_options(options, error) || !(source = source_parse(options->arguments[0], error)))
+        return FALSE;
+    if (source->time >= 0) {
+        g_set_error(error, USAGE_ERROR, 0, "'%s': name the frame by its number, '#frame=N'", source->text);
+        return FALSE;
+    }
+    return (model = dinor1_model_load(options->model, error)) && (detector = make_detector(options, model, error)) &&
+           (bank = dinor1_prompt_bank_load(options->prompts, model, error)) &&
+           dinor1_detector_set_prompts(detector, bank, error) &&
+           annotate_source(options, source, detector, bank, error);
+}
+
+static void
+options_clear(Options *options)
+{
+    g_free(options->model);
+    g_free(options->device);
+    g_free(options->prompts);
+    g_free(options->output);
+    g_strfreev(options->arguments);
+}
+
+static gboolean
+parse_and_annotate(gint argc, gchar **argv, Options *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "model directory (required)", "DIR"},
+        {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &options->prompts, "what to look for (required)", "BANK"},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "the annotations (required)", "FILE"},
+        {"every", 0, 0, G_OPTION_ARG_INT, &options->every, "take every N-th frame only (1)", "N"},
+        {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &options->threshold, "least score, 0 to 1 (0.3)", "SCORE"},
+        {"size", 0, 0, G_OPTION_ARG_INT, &options->size, "scale the picture's shortest side to this (0 = the model's)",
+            "PIXELS"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress and no summary", NULL},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
+        {NULL},
+    };
+
+    return command_parse(&help, entries, &argc, &argv, error) && annotate(options, error);
+}
+
+int
+cmd_annotate(gint argc, gchar **argv)
+{
+    Options options = {.threshold = 0.3, .every = 1};
+    GError *error = NULL;
+    const gboolean done = parse_and_annotate(argc, argv, &options, &error);
+    const int status = done ? EXIT_OK : command_fail(error);
+
+    options_clear(&options);
+    return done && interrupt_get_signal() ? 128 + interrupt_get_signal() : status;
+}

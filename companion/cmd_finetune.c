@@ -1,0 +1,92 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "command.h"
+#include "interrupt.h"
+#include "training.h"
+
+typedef struct {
+    gchar *output;
+    gchar **overrides, **arguments;
+    gboolean resume, dry_run, quiet;
+} Options;
+
+static const CommandHelp help = {
+    .name = "dinor1 finetune",
+    .arguments = "CONFIG.yaml",
+    .summary =
+        "Trains a model on your own pictures, with the supervised losses and GRQO. CONFIG.yaml says what on what\n"
+        "and how; docs/finetune.md lists its keys.",
+    .description =
+        "OUTPUT gets log.jsonl (one line an update), evaluations.jsonl, checkpoints/, model/ (the trained model),\n"
+        "best/ (the one with the best AP on the validation set) and report.html (curves). Ctrl-C finishes the update\n"
+        "and saves; --resume goes on from the newest checkpoint with the same numbers as if nothing had happened.\n"
+        "\n"
+        "Examples:\n"
+        "  dinor1 finetune cups.yaml --dry-run\n"
+        "  dinor1 finetune cups.yaml --set epochs=24 --set train=prompt-encoder --output runs/cups\n"
+        "  dinor1 finetune cups.yaml --output runs/cups --resume\n",
+};
+
+static TrainConfig *
+load_config(const Options *options, GError **error)
+{
+    const guint n = options->overrides ? g_strv_length(options->overrides) : 0;
+    g_autofree gchar *output = options->output ? g_strconcat("output=", options->output, NULL) : NULL;
+    g_autofree gchar **overrides = g_new0(gchar *, n + 2);
+
+    for (guint i = 0; i < n; i++)
+        overrides[i] = options->overrides[i];
+    overrides[n] = output;
+    return train_config_load(options->arguments[0], overrides, error);
+}
+
+static gboolean
+finetune(const Options *options, GError **error)
+{
+    g_autoptr(TrainConfig) config = NULL;
+    g_autoptr(Training) training = NULL;
+
+    if (!options->arguments || g_strv_length(options->arguments) != 1) {
+        g_set_error(error, USAGE_ERROR, 0, "usage: %s %s", help.name, help.arguments);
+        return FALSE;
+    }
+    if (!(config = load_config(options, error)) || !(training = training_new(config, error)))
+        return FALSE;
+    if (options->dry_run || !options->quiet)
+        training_describe(training);
+    if (options->dry_run)
+        return TRUE;
+    interrupt_catch();
+    return training_run(training, options->resume, options->quiet, error);
+}
+
+static gboolean
+parse_and_finetune(gint argc, gchar **argv, Options *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &options->overrides, "another value for a key", "KEY=VALUE"},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "short for --set output=DIR", "DIR"},
+        {"resume", 'r', 0, G_OPTION_ARG_NONE, &options->resume, "go on from the newest checkpoint", NULL},
+        {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options->dry_run, "check everything, say what would be trained", NULL},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress", NULL},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
+        {NULL},
+    };
+
+    return command_parse(&help, entries, &argc, &argv, error) && finetune(options, error);
+}
+
+int
+cmd_finetune(gint argc, gchar **argv)
+{
+    Options options = {NULL};
+    GError *error = NULL;
+    const gboolean done = parse_and_finetune(argc, argv, &options, &error);
+    const int status = done ? EXIT_OK : command_fail(error);
+
+    g_free(options.output);
+    g_strfreev(options.overrides);
+    g_strfreev(options.arguments);
+    return done && interrupt_get_signal() ? 128 + interrupt_get_signal() : status;
+}

@@ -1,0 +1,124 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "coco_pictures.h"
+
+#include "frames.h"
+
+#include <dinor1/error.h>
+
+/* Copies a frame as RGB. The memory belongs to the caller. */
+static gboolean
+copy_rgb(const Frame *frame, DinoR1Image *image, gpointer *memory, GError **error)
+{
+    GstVideoFrame source = frame->video, target;
+    GstVideoConverter *converter;
+    GstVideoInfo info;
+    GstBuffer *buffer;
+
+    gst_video_info_set_format(&info, GST_VIDEO_FORMAT_RGB, (guint)frame->image.width, (guint)frame->image.height);
+    /* A converter takes only the pixels' layout to differ. */
+    info.fps_n = source.info.fps_n;
+    info.fps_d = source.info.fps_d;
+    info.interlace_mode = source.info.interlace_mode;
+    converter = gst_video_converter_new(&source.info, &info, NULL);
+    if (!converter) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "its pixels cannot be converted to RGB");
+        return FALSE;
+    }
+    *memory = g_malloc0(info.size);
+    buffer = gst_buffer_new_wrapped_full(0, *memory, info.size, 0, info.size, NULL, NULL);
+    gst_video_frame_map(&target, &info, buffer, GST_MAP_WRITE);
+    gst_video_converter_frame(converter, &source, &target);
+    gst_video_frame_unmap(&target);
+    gst_buffer_unref(buffer);
+    gst_video_converter_free(converter);
+    *image = (DinoR1Image){.format = DINOR1_PIXEL_RGB,
+        .width = frame->image.width,
+        .height = frame->image.height,
+        .planes = {*memory},
+        .strides = {info.stride[0]}};
+    return TRUE;
+}
+
+/* A training run finishes the update that it is in: signals do not stop its pictures. */
+static gboolean
+decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
+{
+    g_autofree gchar *path = g_build_filename(user_data, file_name, NULL);
+    g_autoptr(Source) source = source_parse(path, error);
+    g_autoptr(FrameReader) reader = source ? frame_reader_new(source, error) : NULL;
+    const Frame *frame;
+
+    if (!reader)
+        return FALSE;
+    frame_reader_ignore_signals(reader);
+    if (!frame_reader_next(reader, &frame, error))
+        return FALSE;
+    if (frame && copy_rgb(frame, image, memory, error))
+        return TRUE;
+    if (!frame)
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "it has no frame");
+    g_prefix_error(error, "cannot read '%s': ", path);
+    return FALSE;
+}
+
+DinoR1FrameSource
+coco_pictures_new(const gchar *directory)
+{
+    return (DinoR1FrameSource){.decode = decode, .user_data = (gpointer)directory};
+}
+
+static gboolean
+check_file(const gchar *directory, const gchar *file_name, GError **error)
+{
+    g_autofree gchar *whole = g_build_filename(directory, file_name, NULL);
+    g_autofree gchar *part = NULL, *path = NULL;
+    gint64 frame, time;
+
+    if (g_file_test(whole, G_FILE_TEST_IS_REGULAR))
+        return TRUE;
+    if (!dinor1_coco_split_file_name(file_name, &part, &frame, &time, error))
+        return FALSE;
+    path = g_build_filename(directory, part, NULL);
+    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "there is no file '%s'", path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+coco_pictures_check(const gchar *directory, const DinoR1Coco *coco, GError **error)
+{
+    for (guint i = 0; i < dinor1_coco_get_n_images(coco); i++) {
+        const DinoR1CocoImage *image = dinor1_coco_get_image(coco, i);
+
+        if (!check_file(directory, image->file_name, error)) {
+            g_prefix_error(error, "image %" G_GINT64_FORMAT ": ", image->id);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean
+coco_picture_load(
+    const DinoR1FrameSource *source, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error)
+{
+    const DinoR1CocoImage *image = dinor1_coco_get_image(coco, index);
+
+    if (!source->decode(source->user_data, image->file_name, &picture->image, &picture->memory, error)) {
+        g_prefix_error(error, "image %" G_GINT64_FORMAT ": ", image->id);
+        return FALSE;
+    }
+    picture->scale_x = image->width > 0 ? (gdouble)picture->image.width / image->width : 1;
+    picture->scale_y = image->height > 0 ? (gdouble)picture->image.height / image->height : 1;
+    return TRUE;
+}
+
+void
+coco_picture_clear(CocoPicture *picture)
+{
+    g_clear_pointer(&picture->memory, g_free);
+}

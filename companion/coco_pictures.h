@@ -1,0 +1,30 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <dinor1/train.h>
+
+G_BEGIN_DECLS
+
+/* The pictures of a COCO file: images, and frames of clips, in one folder. @directory must outlive the source. */
+DinoR1FrameSource coco_pictures_new(const gchar *directory);
+
+/* Whether there is a file for every image; else an error that names the first that has none. */
+gboolean coco_pictures_check(const gchar *directory, const DinoR1Coco *coco, GError **error);
+
+/* One decoded picture, as its annotations see it. */
+typedef struct {
+    DinoR1Image image;
+    gpointer memory;
+    gdouble scale_x, scale_y; /* pixels of the picture for one of the annotations */
+} CocoPicture;
+
+/* Decodes image @index; coco_picture_clear() frees it. */
+gboolean coco_picture_load(
+    const DinoR1FrameSource *source, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error);
+void coco_picture_clear(CocoPicture *picture);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CocoPicture, coco_picture_clear)
+
+G_END_DECLS

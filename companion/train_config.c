@@ -1,0 +1,374 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "train_config.h"
+
+#include "command.h"
+#include "train_keys.h"
+
+#include <dinor1/error.h>
+#include <string.h>
+#include <yaml.h>
+
+#define MAX_FILE (1 << 20) /* bytes */
+
+/* What a word in the list `train` stands for, if it is no pattern of its own. */
+static const struct {
+    const gchar *word;
+    const gchar *globs[9];
+} shorthands[] = {
+    {"all", {"*"}},
+    {"prompt-encoder", {"model.visual_prompt_encoder.*"}},
+    {"no-backbone", {"class_embed.*", "bbox_embed.*", "model.decoder.*", "model.enc*", "model.input_proj_vision.*",
+                        "model.level_embed", "model.query_position_embeddings.*", "model.visual_prompt_encoder.*"}},
+};
+
+/* A file at work. */
+typedef struct {
+    yaml_parser_t parser;
+    yaml_event_t event; /* the current one */
+    TrainConfig *config;
+    gchar *folder; /* of the file */
+} Reader;
+
+static void
+reader_clear(Reader *reader)
+{
+    yaml_event_delete(&reader->event);
+    yaml_parser_delete(&reader->parser);
+    g_free(reader->folder);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
+
+void
+train_config_free(TrainConfig *config)
+{
+    g_free(config->model);
+    g_free(config->output);
+    g_free(config->train.annotations);
+    g_free(config->train.images);
+    g_free(config->validation.annotations);
+    g_free(config->validation.images);
+    g_strfreev(config->patterns);
+    g_free(config->globs);
+    g_free(config->path);
+    g_hash_table_unref(config->lines);
+    g_free(config);
+}
+
+/* The line of the current event, from 1. */
+static guint
+get_line(const Reader *reader)
+{
+    return (guint)reader->event.start_mark.line + 1;
+}
+
+static gboolean
+refuse(const Reader *reader, const gchar *reason, const gchar *name, GError **error)
+{
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: '%.100s' %s", reader->config->path, get_line(reader),
+        name, reason);
+    return FALSE;
+}
+
+static gboolean
+refuse_syntax(const Reader *reader, GError **error)
+{
+    const yaml_parser_t *parser = &reader->parser;
+    const gsize line = parser->error == YAML_READER_ERROR ? parser->mark.line : parser->problem_mark.line;
+
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: %s", reader->config->path, (guint)line + 1,
+        parser->problem ? parser->problem : "not YAML");
+    return FALSE;
+}
+
+/* A configuration says everything where it is used: what would make it mean more than it shows is refused. */
+static gboolean
+check_plain(const Reader *reader, GError **error)
+{
+    const yaml_event_t *event = &reader->event;
+    const gboolean is_scalar = event->type == YAML_SCALAR_EVENT;
+    const gboolean is_mapping = event->type == YAML_MAPPING_START_EVENT;
+    const gboolean is_sequence = event->type == YAML_SEQUENCE_START_EVENT;
+
+    if (event->type == YAML_ALIAS_EVENT)
+        return refuse(
+            reader, "is an alias; aliases are not possible here", (const gchar *)event->data.alias.anchor, error);
+    if ((is_scalar && event->data.scalar.anchor) || (is_mapping && event->data.mapping_start.anchor) ||
+        (is_sequence && event->data.sequence_start.anchor))
+        return refuse(reader, "marks an anchor; anchors are not possible here", "&", error);
+    if ((is_scalar && event->data.scalar.tag) || (is_mapping && event->data.mapping_start.tag) ||
+        (is_sequence && event->data.sequence_start.tag))
+        return refuse(reader, "marks a tag; tags are not possible here", "!", error);
+    return TRUE;
+}
+
+static gboolean
+next(Reader *reader, GError **error)
+{
+    yaml_event_delete(&reader->event);
+    memset(&reader->event, 0, sizeof reader->event);
+    return yaml_parser_parse(&reader->parser, &reader->event) ? check_plain(reader, error)
+                                                              : refuse_syntax(reader, error);
+}
+
+static gboolean
+expect(Reader *reader, yaml_event_type_t type, const gchar *name, const gchar *reason, GError **error)
+{
+    return next(reader, error) && (reader->event.type == type || refuse(reader, reason, name, error));
+}
+
+/* The current scalar's text; NULL if it has a NUL in it. */
+static const gchar *
+get_text(const Reader *reader)
+{
+    const gchar *text = (const gchar *)reader->event.data.scalar.value;
+
+    return strlen(text) == reader->event.data.scalar.length ? text : NULL;
+}
+
+static gboolean
+add_value(const Reader *reader, const gchar *name, GPtrArray *values, GError **error)
+{
+    const gchar *text = reader->event.type == YAML_SCALAR_EVENT ? get_text(reader) : NULL;
+
+    if (!text)
+        return refuse(reader, "must be a value or a list of values", name, error);
+    if (!*text)
+        return refuse(reader, "has no value", name, error);
+    if (values->len == TRAIN_MAX_VALUES)
+        return refuse(reader, "has too many values", name, error);
+    g_ptr_array_add(values, g_strdup(text));
+    return TRUE;
+}
+
+static gboolean
+read_values(Reader *reader, const gchar *name, GPtrArray *values, GError **error)
+{
+    if (!next(reader, error))
+        return FALSE;
+    if (reader->event.type != YAML_SEQUENCE_START_EVENT)
+        return add_value(reader, name, values, error);
+    while (next(reader, error)) {
+        if (reader->event.type == YAML_SEQUENCE_END_EVENT)
+            return TRUE;
+        if (!add_value(reader, name, values, error))
+            return FALSE;
+    }
+    return FALSE;
+}
+
+static gboolean
+read_key(Reader *reader, const gchar *name, GError **error)
+{
+    const guint line = get_line(reader);
+    g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
+    const TrainKey *key = train_key_find(name, error);
+
+    if (key && !read_values(reader, name, values, error))
+        return FALSE;
+    if (key &&
+        train_key_set(key, reader->config, (const gchar *const *)values->pdata, values->len, reader->folder, error))
+        return TRUE;
+    g_prefix_error(error, "%s:%u: ", reader->config->path, line);
+    return FALSE;
+}
+
+/* Reads up to the end of a mapping whose keys begin with @section. */
+static gboolean
+read_mapping(Reader *reader, const gchar *section, GError **error)
+{
+    while (next(reader, error)) {
+        g_autofree gchar *name = NULL;
+        gboolean done;
+
+        if (reader->event.type == YAML_MAPPING_END_EVENT)
+            return TRUE;
+        if (reader->event.type != YAML_SCALAR_EVENT || !get_text(reader))
+            return refuse(reader, "has something that is no key", *section ? section : "the file", error);
+        name = g_strconcat(section, *section ? "." : "", get_text(reader), NULL);
+        if (g_hash_table_contains(reader->config->lines, name))
+            return refuse(reader, "is there twice", name, error);
+        g_hash_table_insert(reader->config->lines, g_strdup(name), GUINT_TO_POINTER(get_line(reader)));
+        if (train_key_is_section(name))
+            done = expect(reader, YAML_MAPPING_START_EVENT, name, "must be a section with keys of its own", error) &&
+                   read_mapping(reader, name, error);
+        else
+            done = read_key(reader, name, error);
+        if (!done)
+            return FALSE;
+    }
+    return FALSE;
+}
+
+static gboolean
+read_document(Reader *reader, GError **error)
+{
+    return next(reader, error) && /* the stream's start */
+           expect(reader, YAML_DOCUMENT_START_EVENT, "the file", "is empty", error) &&
+           expect(reader, YAML_MAPPING_START_EVENT, "the file", "must be a list of 'key: value'", error) &&
+           read_mapping(reader, "", error) && next(reader, error) && /* the document's end */
+           expect(reader, YAML_STREAM_END_EVENT, "the file", "has a second document", error);
+}
+
+/* libyaml's own message about a tab does not say so. */
+static gboolean
+check_tabs(const gchar *path, const gchar *text, gsize length, GError **error)
+{
+    guint line = 1;
+    gboolean indenting = TRUE;
+
+    for (gsize i = 0; i < length; i++) {
+        if (indenting && text[i] == '\t') {
+            g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG,
+                "%s:%u: the line is indented with a tab; YAML wants spaces", path, line);
+            return FALSE;
+        }
+        line += text[i] == '\n';
+        indenting = text[i] == '\n' || (indenting && text[i] == ' ');
+    }
+    return TRUE;
+}
+
+TrainConfig *
+train_config_parse(const gchar *path, const gchar *text, gsize length, GError **error)
+{
+    g_autoptr(TrainConfig) config = g_new0(TrainConfig, 1);
+    g_auto(Reader) reader = {.config = config, .folder = g_path_get_dirname(path)};
+
+    *config = (TrainConfig){.save_every = 100, .keep = 3, .evaluate_every = 1, .evaluate_prompts = 4};
+    dinor1_train_options_init(&config->options);
+    config->path = g_strdup(path);
+    config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    yaml_parser_initialize(&reader.parser);
+    yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reader.parser, (const guchar *)text, length);
+    if (!check_tabs(path, text, length, error) || !read_document(&reader, error))
+        return NULL;
+    return g_steal_pointer(&config);
+}
+
+static gboolean
+set_override(TrainConfig *config, const gchar *name, const gchar *value, GError **error)
+{
+    const TrainKey *key = train_key_find(name, error);
+    const gboolean is_list = key && (key->type == TRAIN_KEY_EPOCHS || key->type == TRAIN_KEY_WORDS);
+    g_auto(GStrv) values = is_list ? g_strsplit(value, ",", TRAIN_MAX_VALUES) : NULL;
+
+    if (!key || !train_key_set(key, config, is_list ? (const gchar *const *)values : &value,
+                    is_list ? g_strv_length(values) : 1, NULL, error))
+        return FALSE;
+    g_hash_table_replace(config->lines, g_strdup(name), GUINT_TO_POINTER(0));
+    return TRUE;
+}
+
+static gboolean
+override(TrainConfig *config, const gchar *text, GError **error)
+{
+    const gchar *equals = strchr(text, '=');
+    g_autofree gchar *name = equals ? g_strndup(text, (gsize)(equals - text)) : NULL;
+    g_autoptr(GError) reason = NULL;
+
+    if (!equals)
+        g_set_error(error, USAGE_ERROR, 0, "--set '%s': expected KEY=VALUE", text);
+    else if (set_override(config, name, equals + 1, &reason))
+        return TRUE;
+    else
+        g_set_error(error, USAGE_ERROR, 0, "--set '%s': %s", text, reason->message);
+    return FALSE;
+}
+
+static gboolean
+check_key(const TrainConfig *config, const TrainKey *key, GError **error)
+{
+    const gchar *kind = key->type == TRAIN_KEY_FOLDER ? "folder" : "file";
+    const GFileTest test = key->type == TRAIN_KEY_FOLDER ? G_FILE_TEST_IS_DIR : G_FILE_TEST_IS_REGULAR;
+    g_autofree gchar *value = train_key_get_text(key, config);
+    const guint line = GPOINTER_TO_UINT(g_hash_table_lookup(config->lines, key->name));
+
+    if (key->required && !*value) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s: '%s' is missing", config->path, key->name);
+        return FALSE;
+    }
+    if ((key->type != TRAIN_KEY_FILE && key->type != TRAIN_KEY_FOLDER) || !*value || g_file_test(value, test))
+        return TRUE;
+    if (line > 0)
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: '%s': there is no %s '%s'", config->path, line,
+            key->name, kind, value);
+    else
+        g_set_error(error, USAGE_ERROR, 0, "--set '%s': there is no %s '%s'", key->name, kind, value);
+    return FALSE;
+}
+
+static gboolean
+check(const TrainConfig *config, GError **error)
+{
+    const TrainKey *key;
+
+    for (guint i = 0; (key = train_key_get(i)); i++)
+        if (!check_key(config, key, error))
+            return FALSE;
+    if (!config->validation.annotations == !config->validation.images)
+        return TRUE;
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s: 'data.validation' needs both annotations and images",
+        config->path);
+    return FALSE;
+}
+
+/* The globs of all words of `train`. */
+static void
+expand_patterns(TrainConfig *config)
+{
+    g_autoptr(GPtrArray) globs = g_ptr_array_new();
+
+    for (gchar **word = config->patterns; word && *word; word++) {
+        const guint before = globs->len;
+
+        for (guint i = 0; i < G_N_ELEMENTS(shorthands); i++)
+            for (guint k = 0; !strcmp(shorthands[i].word, *word) && shorthands[i].globs[k]; k++)
+                g_ptr_array_add(globs, (gpointer)shorthands[i].globs[k]);
+        if (globs->len == before)
+            g_ptr_array_add(globs, *word);
+    }
+    if (globs->len == 0)
+        return;
+    g_ptr_array_add(globs, NULL);
+    config->globs = (const gchar **)g_ptr_array_free(g_steal_pointer(&globs), FALSE);
+    config->options.train = config->globs;
+}
+
+TrainConfig *
+train_config_load(const gchar *path, gchar **overrides, GError **error)
+{
+    g_autoptr(TrainConfig) config = NULL;
+    g_autofree gchar *text = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(path, &text, &length, error))
+        return NULL;
+    if (length > MAX_FILE) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG,
+            "%s: %" G_GSIZE_FORMAT " bytes are too many for a "
+            "configuration",
+            path, length);
+        return NULL;
+    }
+    config = train_config_parse(path, text, length, error);
+    for (gchar **item = overrides; config && item && *item; item++)
+        if (!override(config, *item, error))
+            return NULL;
+    if (!config || !check(config, error))
+        return NULL;
+    expand_patterns(config);
+    return g_steal_pointer(&config);
+}
+
+gchar *
+train_config_describe(const TrainConfig *config, guint index, const gchar **name)
+{
+    const TrainKey *key = train_key_get(index);
+
+    *name = key ? key->name : NULL;
+    return key ? train_key_get_text(key, config) : NULL;
+}

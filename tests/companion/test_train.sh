@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# gst-dinor1 - visual-prompted detection for GStreamer
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# dinor1 finetune: configuration, a short run and its files, and a run that is killed and resumed.
+here=$(realpath "$(dirname "$0")")
+. "$here/lib.sh"
+. "$here/train_data.sh"
+
+cat >tiny.yaml <<'YAML'
+# everything small
+model: dino-r1-visual
+output: run
+data:
+  train: {annotations: train.json, images: images}
+epochs: 2
+batch_size: 2
+learning_rate: 1e-4
+warmup_steps: 2
+threads: 1
+negatives: 2
+save_every: 1
+grqo: {start: 1}
+YAML
+
+# with LINE...: tiny.yaml and further lines as bad.yaml
+with() {
+    { cat tiny.yaml && printf '%b\n' "$@"; } >bad.yaml
+}
+with 'batch-size: 4'
+fails 1 "bad.yaml:14: unknown key 'batch-size'; did you mean 'batch_size'" finetune bad.yaml
+with 'seed: 1' 'milestones: {a: 1}'
+fails 1 "bad.yaml:15: 'milestones' must be a value or a list" finetune bad.yaml
+with 'recompute: yes'
+fails 1 "bad.yaml:14: 'recompute' must be true or false, not 'yes'" finetune bad.yaml
+with 'keep: 2.5'
+fails 1 "bad.yaml:14: 'keep' must be a whole number from 1 to 10000, not '2.5'" finetune bad.yaml
+with 'weight_decay: .nan'
+fails 1 "bad.yaml:14: 'weight_decay' must be a number from 0 to 1" finetune bad.yaml
+with 'epochs: 3'
+fails 1 "bad.yaml:14: 'epochs' is there twice" finetune bad.yaml
+with 'seed: &one 1'
+fails 1 'bad.yaml:14: .*anchors are not possible' finetune bad.yaml
+with 'seed: *one'
+fails 1 "bad.yaml:14: 'one' is an alias" finetune bad.yaml
+with 'seed: !!int 1'
+fails 1 'bad.yaml:14: .*tags are not possible' finetune bad.yaml
+with 'memory:' '\t1'
+fails 1 'bad.yaml:15: the line is indented with a tab' finetune bad.yaml
+with 'memory: [1'
+fails 1 'bad.yaml:1[45]: ' finetune bad.yaml
+with 'memory:'
+fails 1 "bad.yaml:14: 'memory' has no value" finetune bad.yaml
+with '---' 'seed: 1'
+fails 1 'bad.yaml:14: .*second document' finetune bad.yaml
+: >bad.yaml
+fails 1 'bad.yaml:1: .*is empty' finetune bad.yaml
+echo 'model: dino-r1-visual' >bad.yaml
+fails 1 "bad.yaml: 'output' is missing" finetune bad.yaml
+sed 's/train.json/none.json/' tiny.yaml >bad.yaml
+fails 1 "bad.yaml:5: 'data.train.annotations': there is no file '.*none.json'" finetune bad.yaml
+sed 's/train: {/training: {/' tiny.yaml >bad.yaml
+fails 1 "bad.yaml:5: unknown key 'data.training'" finetune bad.yaml
+fails 1 'No such file' finetune missing.yaml
+fails 2 'usage: dinor1 finetune' finetune
+fails 2 "did you mean 'epochs'" finetune tiny.yaml --set epoch=3
+fails 2 "'epochs' must be a whole number" finetune tiny.yaml --set epochs=
+fails 2 'expected KEY=VALUE' finetune tiny.yaml --set epochs
+fails 2 "there is no folder 'nowhere'" finetune tiny.yaml --set model=nowhere --dry-run
+fails 1 'no parameter matches nothing' finetune tiny.yaml --set 'train=nothing*' --dry-run
+sed 's/smpte.png/gone.png/' train.json >gone.json
+fails 1 "image 2: there is no file '.*gone.png'" finetune tiny.yaml --set data.train.annotations=gone.json
+
+succeeds finetune tiny.yaml --dry-run
+check 'the data' grep -q '^train  *6 images, 7 boxes, 2 classes$' out
+check 'the updates' grep -q '^updates  *6: 2 epochs of 3$' out
+check 'all parameters' grep -qE '^parameters  *([0-9]+) trained of \1$' out
+check 'nothing written' test ! -e run
+succeeds finetune tiny.yaml --dry-run --set train=prompt-encoder
+check 'some parameters' grep -qE '^parameters  *[0-9]{4,5} trained of [0-9]{6}$' out
+
+# losses FILE: what a log says, without the time it took
+losses() {
+    sed 's/,"seconds":.*//' "$1"
+}
+succeeds finetune tiny.yaml
+equals 'log lines' 6 "$(wc -l <run/log.jsonl)"
+equals 'finite numbers' True "$(json_lines run/log.jsonl 'all(abs(v) < 1e9 for l in d for v in l.values())')"
+equals 'updates' '[1, 2, 3, 4, 5, 6]' "$(json_lines run/log.jsonl '[l["update"] for l in d]')"
+equals 'images' 12 "$(json_lines run/log.jsonl 'sum(l["images"] for l in d)')"
+equals 'a loss that is there' True "$(json_lines run/log.jsonl 'all(l["loss"] > 0.1 for l in d)')"
+equals 'GRQO in the second epoch' '[0, 0, 0, 1, 1, 1]' "$(json_lines run/log.jsonl \
+    '[int(l["reward_std"] > 0) for l in d]')"
+equals 'checkpoints kept' '4 5 6' "$(cd run/checkpoints && printf '%s\n' * | tr -dc '1-9\n' | xargs)"
+check 'the report' grep -q '<svg' run/report.html
+check 'no scripts' test "$(grep -c '<script' run/report.html)" = 0
+check 'the report is well-formed' python3 -c 'import xml.dom.minidom, re, sys
+xml.dom.minidom.parseString(re.sub("<!DOCTYPE html>|<meta[^>]*>", "", open("run/report.html").read()))'
+succeeds inspect --model run/model
+succeeds detect images/ball.png --model run/model --prompt 'round=10,10,20,20'
+fails 2 "holds a run already" finetune tiny.yaml
+
+# stop_after SIGNAL LINES FOLDER ARGUMENT...: a run that gets the signal when its log has so many lines
+stop_after() {
+    local signal=$1 lines=$2 folder=$3 pid
+    shift 3
+    # A shell tells what it runs in the background to ignore SIGINT.
+    env --default-signal=INT "$dinor1" finetune tiny.yaml --output "$folder" "$@" >out 2>err &
+    pid=$!
+    until [ "$(wc -l 2>/dev/null <"$folder/log.jsonl" || echo 0)" -ge "$lines" ]; do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.02
+    done
+    kill -s "$signal" "$pid" 2>/dev/null
+    status=0
+    wait "$pid" 2>/dev/null || status=$?
+}
+
+# Killed with no warning, twice, and resumed.
+stop_after KILL 2 killed
+equals 'killed' 137 "$status"
+stop_after KILL 4 killed --resume
+equals 'killed again' 137 "$status"
+printf '{"update":6,"ep' >>killed/log.jsonl
+succeeds finetune tiny.yaml --output killed --resume
+equals 'the log of a killed run' "$(losses run/log.jsonl)" "$(losses killed/log.jsonl)"
+check 'the same model' cmp run/model/model.safetensors killed/model/model.safetensors
+fails 1 'is of another run' finetune tiny.yaml --output killed --resume --set seed=2
+
+# Ctrl-C: the update is finished and saved.
+stop_after INT 2 stopped --set epochs=500 --set save_every=1000
+equals 'status after Ctrl-C' 130 "$status"
+checks=$((checks + 1))
+grep -q 'stopped after update' err || fail 'no word about the interruption'
+equals 'saved where it stopped' "$(tail -n 1 stopped/log.jsonl | tr -dc '0-9,' | cut -d, -f1)" \
+    "$(ls stopped/checkpoints | tail -n 1 | tr -dc '0-9' | sed 's/^0*//')"
+
+# An evaluation after each epoch.
+succeeds finetune tiny.yaml --output evaluated --set data.validation.annotations=train.json \
+    --set data.validation.images=images --set evaluate_prompts=2
+equals 'evaluations' '[0, 1]' "$(json_lines evaluated/evaluations.jsonl '[l["epoch"] for l in d]')"
+equals 'figures' 12 "$(json_lines evaluated/evaluations.jsonl 'len(d[0]) - 2')"
+succeeds inspect --model evaluated/best
+equals 'evaluating changes nothing' "$(losses run/log.jsonl)" "$(losses evaluated/log.jsonl)"
+no_temporary_files
+finish
