@@ -1,7 +1,9 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "coco_pictures.h"
 #include "command.h"
+#include "evaluation.h"
 #include "exemplars.h"
 
 #include <dinor1/dinor1.h>
@@ -10,7 +12,9 @@
 /* What the subcommands take. */
 typedef struct {
     gchar *model, *device;
-    gint threads;
+    gchar *coco, *images; /* to draw exemplars from */
+    gint64 seed;
+    gint threads, per_class;
     gboolean append;
     gchar **arguments;
 } Options;
@@ -20,6 +24,8 @@ options_clear(Options *options)
 {
     g_free(options->model);
     g_free(options->device);
+    g_free(options->coco);
+    g_free(options->images);
     g_strfreev(options->arguments);
 }
 
@@ -47,6 +53,11 @@ parse_and_act(
     const CommandHelp *help, Extras extras, Action action, gint argc, gchar **argv, Options *options, GError **error)
 {
     const GOptionEntry all[] = {
+        {"from-coco", 0, 0, G_OPTION_ARG_FILENAME, &options->coco, "draw exemplars from annotations in COCO's format",
+            "FILE"},
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &options->images, "folder of their pictures", "DIR"},
+        {"per-class", 0, 0, G_OPTION_ARG_INT, &options->per_class, "exemplars of each class then (16)", "K"},
+        {"seed", 0, 0, G_OPTION_ARG_INT64, &options->seed, "for the choice (1)", "S"},
         {"append", 'a', 0, G_OPTION_ARG_NONE, &options->append, "add to what BANK holds already", NULL},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
@@ -54,11 +65,13 @@ parse_and_act(
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
         {NULL},
     };
-    const guint first = extras & HAS_DETECTOR ? 0 : extras & HAS_MODEL ? 3 : 4;
+    const guint first = extras & HAS_DETECTOR ? 0 : extras & HAS_MODEL ? 7 : 8;
 
     if (!command_parse(help, all + first, &argc, &argv, error) ||
         (extras && !command_require("--model", options->model, error)) ||
-        !command_check_range("--threads", options->threads, 0, 1024, error))
+        !command_check_range("--threads", options->threads, 0, 1024, error) ||
+        !command_check_range("--per-class", options->per_class, 1, 1000, error) ||
+        (options->coco && !command_require("--images", options->images, error)))
         return FALSE;
     return action(help, options, error);
 }
@@ -66,7 +79,7 @@ parse_and_act(
 static int
 run(const CommandHelp *help, Extras extras, Action action, gint argc, gchar **argv)
 {
-    Options options = {0};
+    Options options = {.per_class = 16, .seed = 1};
     GError *error = NULL;
     const gboolean done = parse_and_act(help, extras, action, argc, argv, &options, &error);
 
@@ -114,6 +127,22 @@ make_detector(const Options *options, DinoR1Model *model, GError **error)
     return dinor1_detector_new(model, &detector, error);
 }
 
+/* What --from-coco asks for. */
+static gboolean
+add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *bank, GError **error)
+{
+    g_autoptr(DinoR1Coco) coco = NULL;
+    EvaluationSet set;
+
+    if (!options->coco)
+        return TRUE;
+    coco = dinor1_coco_load(options->coco, NULL, error);
+    if (!coco)
+        return FALSE;
+    set = (EvaluationSet){coco, coco_pictures_new(options->images)};
+    return evaluation_add_exemplars(&set, detector, bank, (guint)options->per_class, (guint64)options->seed, error);
+}
+
 static gboolean
 make(const CommandHelp *help, const Options *options, GError **error)
 {
@@ -123,14 +152,15 @@ make(const CommandHelp *help, const Options *options, GError **error)
     g_autoptr(DinoR1PromptBank) bank = NULL;
     const gchar *path;
 
-    if (!check_arguments(help, options, 2, G_MAXUINT, error))
+    if (!check_arguments(help, options, options->coco ? 1 : 2, G_MAXUINT, error))
         return FALSE;
     path = options->arguments[0];
     if (!(exemplars = exemplars_parse(options->arguments + 1, NULL, error)) ||
         !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)))
         return FALSE;
     bank = options->append ? open_bank(path, model, error) : dinor1_prompt_bank_new(model);
-    return bank && exemplars_add(exemplars, detector, bank, error) && save(path, bank, error);
+    return bank && add_drawn(options, detector, bank, error) && exemplars_add(exemplars, detector, bank, error) &&
+           save(path, bank, error);
 }
 
 static int
@@ -142,11 +172,13 @@ cmd_make(gint argc, gchar **argv)
         .summary =
             "Makes a prompt bank of objects pointed at: boxes in pixels (left, top, width, height) of images or of\n"
             "frames of clips. Several examples of one LABEL make it more general. An existing BANK is replaced\n"
-            "unless --append is given. A bank only works with the model that made it.",
+            "unless --append is given. A bank only works with the model that made it. With --from-coco, exemplars of\n"
+            "each class are drawn at random out of a file of annotations, whose categories' names are the labels.",
         .description =
             "Examples:\n"
             "  dinor1 prompt make cups.bank --model DIR 'cup=10,20,80,90@desk.jpg' 'cup=5,5,60,70@shelf.png'\n"
-            "  dinor1 prompt make road.bank --append --model DIR 'car=300,200,90,60@road.mp4#frame=250'\n",
+            "  dinor1 prompt make road.bank --append --model DIR 'car=300,200,90,60@road.mp4#frame=250'\n"
+            "  dinor1 prompt make coco.bank --model DIR --from-coco train.json --images train/ --per-class 16\n",
     };
 
     return run(&help, HAS_MODEL | HAS_DETECTOR, make, argc, argv);

@@ -67,8 +67,8 @@ get_line(const Reader *reader)
 static gboolean
 refuse(const Reader *reader, const gchar *reason, const gchar *name, GError **error)
 {
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: '%.100s' %s", reader->config->path, get_line(reader),
-        name, reason);
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: '%.*s' %s", reader->config->path, get_line(reader),
+        train_key_shown(name), name, reason);
     return FALSE;
 }
 

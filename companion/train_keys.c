@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#define MAX_SHOWN 100 /* characters */
+
 #define COUNT(field)  TRAIN_KEY_COUNT, G_STRUCT_OFFSET(TrainConfig, field), FALSE
 #define NUMBER(field) TRAIN_KEY_NUMBER, G_STRUCT_OFFSET(TrainConfig, field), FALSE
 #define SWITCH(field) TRAIN_KEY_SWITCH, G_STRUCT_OFFSET(TrainConfig, field), FALSE
@@ -70,6 +72,16 @@ train_key_is_section(const gchar *name)
     return FALSE;
 }
 
+int
+train_key_shown(const gchar *text)
+{
+    const gchar *end = text;
+
+    for (guint i = 0; i < MAX_SHOWN && *end; i++)
+        end = g_utf8_find_next_char(end, NULL);
+    return (int)(end - text);
+}
+
 const TrainKey *
 train_key_find(const gchar *name, GError **error)
 {
@@ -82,7 +94,7 @@ train_key_find(const gchar *name, GError **error)
         names[i] = keys[i].name;
     }
     nearest = strlen(name) < 100 ? command_nearest(name, names) : NULL;
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "unknown key '%.100s'%s%s%s", name,
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "unknown key '%.*s'%s%s%s", train_key_shown(name), name,
         nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : " (docs/finetune.md lists all)");
     return NULL;
 }
@@ -90,7 +102,8 @@ train_key_find(const gchar *name, GError **error)
 static gboolean
 refuse(const TrainKey *key, const gchar *expected, const gchar *value, GError **error)
 {
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "'%s' must be %s, not '%.100s'", key->name, expected, value);
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "'%s' must be %s, not '%.*s'", key->name, expected,
+        train_key_shown(value), value);
     return FALSE;
 }
 

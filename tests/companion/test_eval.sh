@@ -28,6 +28,13 @@ succeeds eval $set_options $drawn --seed 2 --results other.json
 checks=$((checks + 1))
 ! cmp -s results.json other.json || fail 'another seed draws the same boxes'
 
+# A bank drawn from the same boxes gives the same results.
+succeeds prompt make drawn.bank --model dino-r1-visual --from-coco train.json --images images --per-class 2
+check 'what was drawn' grep -q 'drawn.bank: 2 classes, 4 exemplars' err
+succeeds eval $set_options --prompts drawn.bank --results banked.json
+check 'the same results from a bank' cmp results.json banked.json
+fails 2 'images is required' prompt make drawn.bank --model dino-r1-visual --from-coco train.json
+
 # A picture whose annotations are of another size.
 sed 's/"ball.png", "width": 80, "height": 60/"ball.png", "width": 160, "height": 120/' train.json >scaled.json
 succeeds eval --model dino-r1-visual --annotations scaled.json --images images $drawn --results scaled-results.json

@@ -250,8 +250,46 @@ def coco_seeds():
         yield "result-" + name, coco([box], results=[{**result, **members}, result])
 
 
+def train_config_seeds():
+    yield "good", b"""# all kinds of values
+model: m
+output: "o"
+data:
+  train: {annotations: t.json, images: t}
+  validation:
+    annotations: 'v.json'
+    images: v
+seed: 18446744073709551615
+learning_rate: 1e-4
+schedule: cosine
+milestones: [1, 2]
+train:
+  - all
+  - model.decoder.*
+recompute: true
+grqo: {start: 0, alpha: 0.5, beta: 0, mute: 1}
+keep: 1
+"""
+    for name, text in [
+            ("empty", ""), ("scalar", "a"), ("list", "[a]"), ("unknown", "epoch: 1"), ("section", "grqo: 1"),
+            ("section-unknown", "grqo: {a: 1}"), ("section-dot", "grqo.start: 1"), ("twice", "seed: 1\nseed: 1"),
+            ("section-twice", "grqo: {start: 1}\ngrqo: {start: 1}"), ("anchor", "seed: &a 1"), ("alias", "seed: *a"),
+            ("tag", "seed: !!int 1"), ("tab", "grqo:\n\tstart: 1"), ("document", "seed: 1\n---\nseed: 1"),
+            ("open", "milestones: [1"), ("complex", "? [seed]\n: 1"), ("nested", "milestones: [[1]]"),
+            ("mapping", "seed: {a: 1}"), ("none", "seed:"), ("milestones-falling", "milestones: [2, 1]"),
+            ("milestones-many", "milestones: [1, 2, 3, 4, 5, 6, 7, 8, 9]"), ("milestones-none", "milestones: []"),
+            ("train-none", "train: []"), ("train-many", "train: [%s]" % ", ".join(["a"] * 257)), ("long", "x" * 500 + ": 1"),
+            ("long-characters", "x" + "\u00e9" * 300 + ": 1"), ("long-value", "epochs: x" + "\u00e9" * 300),
+            ("negative", "epochs: -1"), ("zero", "epochs: 0"), ("huge", "epochs: 99999999999999999999"),
+            ("nan", "learning_rate: nan"), ("space", "learning_rate: ' 1e-4'"), ("nul", 'model: "a\\0b"'),
+            ("depth", "[" * 200)]:
+        yield name, text.encode()
+    yield "latin", b"model: \xe9"
+    yield "cut", b"model: \xc3"
+
+
 TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds, "vocabulary": vocabulary_seeds,
-           "coco": coco_seeds}
+           "coco": coco_seeds, "train_config": train_config_seeds}
 
 
 def main():

@@ -23,9 +23,13 @@ copy_block(gpointer user_data, gsize task, guint thread)
     const gint64 from = dinor1_fast_block(job->parts, copy->n, (gint64)task % job->parts.count, &n);
     const gint64 first = dinor1_fast_block(job->rows, copy->rows, (gint64)task / job->parts.count, &count);
 
-    for (gint64 row = first; row < first + count; row++)
-        memcpy(copy->to + row * copy->to_stride + from, copy->from + row * copy->from_stride + from,
-            (gsize)n * sizeof(gfloat));
+    for (gint64 row = first; row < first + count; row++) {
+        gfloat *to = copy->to + row * copy->to_stride + from;
+        if (copy->from)
+            memcpy(to, copy->from + row * copy->from_stride + from, (gsize)n * sizeof(gfloat));
+        else
+            memset(to, 0, (gsize)n * sizeof(gfloat));
+    }
 }
 
 void

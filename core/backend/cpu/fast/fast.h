@@ -35,7 +35,7 @@ gsize dinor1_fast_slices_size(const DinoR1KernelArgs *args, gsize size);
 
 /* @rows pieces of @n floats each; strides are in floats. */
 typedef struct {
-    const gfloat *from;
+    const gfloat *from; /* NULL: zeros */
     gfloat *to;
     gint64 rows, n;
     gint64 from_stride, to_stride;
@@ -50,6 +50,9 @@ void dinor1_fast_concat(const DinoR1KernelArgs *args);
 void dinor1_fast_expand(const DinoR1KernelArgs *args);
 void dinor1_fast_gather(const DinoR1KernelArgs *args);
 void dinor1_fast_patch_merge(const DinoR1KernelArgs *args);
+void dinor1_fast_slice_grad(const DinoR1KernelArgs *args);
+void dinor1_fast_gather_grad(const DinoR1KernelArgs *args);
+void dinor1_fast_patch_split(const DinoR1KernelArgs *args);
 void dinor1_fast_topk(const DinoR1KernelArgs *args);
 gsize dinor1_fast_topk_workspace(const DinoR1KernelArgs *args);
 

@@ -26,6 +26,7 @@
     X(UNARY_GRAD, unary_grad)                                                                                          \
     W(SUM_TO, sum_to)                                                                                                  \
     W(LAYER_NORM_GRAD, layer_norm_grad)                                                                                \
+    W(ATTENTION_GRAD, attention_grad)                                                                                  \
     W(WINDOW_ATTENTION_GRAD, window_attention_grad)                                                                    \
     W(DEFORMABLE_ATTENTION_GRAD, deformable_attention_grad)
 
@@ -40,6 +41,9 @@ DINOR1_FAST_KERNELS(DINOR1_FAST_DECLARE, DINOR1_FAST_DECLARE_WORKSPACE)
 void ISA_NAME(fast_gemm)(const DinoR1Gemm *gemm);
 /* The same in tiles on the pool. */
 void ISA_NAME(fast_gemm_threaded)(const DinoR1KernelArgs *args, const DinoR1Gemm *gemm);
+/* A product of great depth and few tiles, such as the gradient of a weight: parts of its depth are summed in order. */
+void ISA_NAME(fast_tall_product)(const DinoR1KernelArgs *args, const DinoR1Gemm *gemm, gpointer workspace);
+gsize ISA_NAME(fast_tall_product_workspace)(const DinoR1Gemm *gemm);
 /* x [outer, n, inner] summed along n, on the pool. */
 void ISA_NAME(fast_sum)(const DinoR1KernelArgs *args, const gfloat *x, gint64 outer, gsize n, gsize inner, gfloat *out);
 /* out = softmax(x) of one row [n], 0 if all of it is -inf; out may be x. */

@@ -83,21 +83,15 @@ first_product(const DinoR1KernelArgs *args)
     };
 }
 
-/* One matrix whose rows lie in order goes through panels. */
-static gboolean
-is_plain(const DinoR1KernelArgs *args)
-{
-    const DinoR1Shape *out = &args->outputs[0].shape;
-
-    return !args->params->matmul.trans_a && dinor1_shape_span(out, 0, out->ndim - 2) == 1;
-}
-
 gsize
 ISA_NAME(fast_matmul_workspace)(const DinoR1KernelArgs *args)
 {
+    const DinoR1Shape *out = &args->outputs[0].shape;
     const DinoR1Gemm gemm = first_product(args);
 
-    return is_plain(args) ? ISA_NAME(fast_product_workspace)(&gemm) : 0;
+    if (dinor1_shape_span(out, 0, out->ndim - 2) > 1)
+        return 0;
+    return gemm.trans_a ? ISA_NAME(fast_tall_product_workspace)(&gemm) : ISA_NAME(fast_product_workspace)(&gemm);
 }
 
 void
@@ -106,7 +100,12 @@ ISA_NAME(fast_matmul)(const DinoR1KernelArgs *args)
     const DinoR1Shape *out = &args->outputs[0].shape;
     Job job = {.args = args, .gemm = first_product(args), .batch = dinor1_shape_span(out, 0, out->ndim - 2)};
 
-    if (is_plain(args)) {
+    if (job.batch == 1 && job.gemm.trans_a) {
+        ISA_NAME(fast_tall_product)(args, &job.gemm, args->workspace);
+        return;
+    }
+    /* Rows that lie in order go through panels. */
+    if (job.batch == 1) {
         ISA_NAME(fast_product)(args, &job.gemm, args->workspace);
         return;
     }
