@@ -110,6 +110,6 @@ ISA_NAME(fast_layer_norm_grad)(const DinoR1KernelArgs *args)
     dinor1_fast_run(args, (gsize)job.blocks.count, (gdouble)(job.rows * job.c), run_block, &job);
     for (gint64 i = 0; i < 2; i++)
         ISA_NAME(fast_sum)
-        (args, job.sums + i * job.blocks.count * job.c, 1, (gsize)job.blocks.count, (gsize)job.c,
-            args->outputs[1 + i].data);
+    (args, job.sums + i * job.blocks.count * job.c, 1, (gsize)job.blocks.count, (gsize)job.c,
+        args->outputs[1 + i].data);
 }
