@@ -68,7 +68,7 @@ done | complain 'includes what is neither public, draw/ nor its own'
 
 if [ $# -gt 0 ]; then
     nm -D --defined-only "$1/core/libdinor1.so" | awk '{print $NF}' | grep -v '^dinor1_' | complain 'exported without the prefix'
-    nm -D --defined-only "$1/core/libdinor1.so" | grep -q ' T dinor1_model_load' || echo "$1/core/libdinor1.so" |
+    nm -D --defined-only "$1/core/libdinor1.so" | grep ' T dinor1_model_load' >/dev/null || echo "$1/core/libdinor1.so" |
         complain 'exports no dinor1_model_load'
 fi
 exit $bad

@@ -30,7 +30,8 @@ found=$("$prefix/detect" models/dinor1-nano "$picture" 0 0 40 40 | tee /dev/stde
 if message=$("$prefix/detect" models/dinor1-nano "$picture" 400 0 40 40 2>&1); then
     echo "a box outside the picture is accepted" && exit 1
 fi
-echo "$message" | grep -i box
+grep -i box <<<"$message"
 
-gst-inspect-1.0 dinor1detect | grep -q prompt-box
+properties=$(gst-inspect-1.0 dinor1detect) # read to its end: a reader that leaves early would end it with SIGPIPE
+grep -q prompt-box <<<"$properties"
 "$prefix/bin/dinor1" --version
