@@ -366,6 +366,18 @@ report_losses(const DinoR1TrainLosses *losses, gdouble share, DinoR1TrainReport 
     report->reward_std += share * losses->reward_std;
 }
 
+/* The ids of a batch's images. */
+static gchar *
+list_images(const DinoR1Trainer *trainer, const DinoR1Batch *batch)
+{
+    g_autoptr(GString) ids = g_string_new(NULL);
+
+    for (guint i = 0; i < batch->n_images; i++)
+        g_string_append_printf(
+            ids, "%s%" G_GINT64_FORMAT, i ? ", " : "", dinor1_coco_get_image(trainer->data, batch->indices[i])->id);
+    return g_string_free(g_steal_pointer(&ids), FALSE);
+}
+
 /* Which term is not finite, and in which images. */
 static gboolean
 check_losses(const DinoR1Trainer *trainer, const DinoR1TrainLosses *losses, const DinoR1Batch *batch, GError **error)
@@ -375,18 +387,16 @@ check_losses(const DinoR1Trainer *trainer, const DinoR1TrainLosses *losses, cons
         gfloat value;
     } terms[] = {{"class", losses->classes}, {"L1", losses->l1}, {"GIoU", losses->giou},
         {"denoising", losses->denoising}, {"advantage", losses->advantage}, {"KL", losses->kl}};
-    g_autoptr(GString) ids = NULL;
 
     for (guint i = 0; i < G_N_ELEMENTS(terms); i++) {
+        g_autofree gchar *ids = NULL;
+
         if (isfinite(terms[i].value))
             continue;
-        ids = g_string_new(NULL);
-        for (guint k = 0; k < batch->n_images; k++)
-            g_string_append_printf(
-                ids, "%s%" G_GINT64_FORMAT, k ? ", " : "", dinor1_coco_get_image(trainer->data, batch->indices[k])->id);
+        ids = list_images(trainer, batch);
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
             "epoch %u, update %u: the %s loss is %g with images %s; the weights are as before this update",
-            trainer->epoch, trainer->update, terms[i].name, terms[i].value, ids->str);
+            trainer->epoch, trainer->update, terms[i].name, terms[i].value, ids);
         return FALSE;
     }
     return TRUE;
@@ -413,8 +423,13 @@ run_pass(DinoR1Trainer *trainer, guint number, DinoR1TrainReport *report, GError
         return FALSE;
     step_batch =
         (DinoR1TrainBatch){pass.batch->pixels, pass.batch->labels, pass.choice, pass.negatives, pass.denoising};
-    if (!dinor1_train_step_run(trainer->step, &step_batch, &losses, error) ||
-        !check_losses(trainer, &losses, pass.batch, error))
+    if (!dinor1_train_step_run(trainer->step, &step_batch, &losses, error)) {
+        g_autofree gchar *ids = list_images(trainer, pass.batch);
+
+        g_prefix_error(error, "epoch %u, update %u, images %s: ", trainer->epoch, trainer->update, ids);
+        return FALSE;
+    }
+    if (!check_losses(trainer, &losses, pass.batch, error))
         return FALSE;
     add_gradients(trainer);
     remember(trainer, &pass);

@@ -135,6 +135,19 @@ grep -q 'stopped after update' err || fail 'no word about the interruption'
 equals 'saved where it stopped' "$(tail -n 1 stopped/log.jsonl | tr -dc '0-9,' | cut -d, -f1)" \
     "$(ls stopped/checkpoints | tail -n 1 | tr -dc '0-9' | sed 's/^0*//')"
 
+# A loss that is not a number ends the run before anything is saved.
+cp -r dino-r1-visual broken
+python3 - <<'PY'
+import json, struct
+with open("broken/model.safetensors", "r+b") as file:
+    size = struct.unpack("<Q", file.read(8))[0]
+    tensor = json.loads(file.read(size))["model.decoder.layer_norm.weight"]
+    file.seek(8 + size + tensor["data_offsets"][0])
+    file.write(struct.pack("<f", float("nan")))
+PY
+fails 1 'epoch 0, update 0, images [1-6], [1-6]: .*not a finite number' finetune tiny.yaml --set model=broken --output nan
+check 'nothing exported or saved' test ! -e nan/model -a -z "$(ls nan/checkpoints)" -a ! -e nan/log.jsonl
+
 # An evaluation after each epoch.
 succeeds finetune tiny.yaml --output evaluated --set data.validation.annotations=train.json \
     --set data.validation.images=images --set evaluate_prompts=2

@@ -22,6 +22,7 @@
     X(UNARY, unary)                                                                                                    \
     W(SINE_EMBED, sine_embed)                                                                                          \
     W(CONV2D, conv2d)                                                                                                  \
+    W(CONV2D_GRAD, conv2d_grad)                                                                                        \
     X(SOFTMAX_GRAD, softmax_grad)                                                                                      \
     X(UNARY_GRAD, unary_grad)                                                                                          \
     W(SUM_TO, sum_to)                                                                                                  \
