@@ -56,19 +56,6 @@ costliest_first(gconstpointer a, gconstpointer b)
     return x->gmac > y->gmac ? -1 : x->gmac < y->gmac;
 }
 
-static gdouble
-node_gmac(const DinoR1Node *node)
-{
-    DinoR1View inputs[DINOR1_MAX_INPUTS] = {0}, outputs[DINOR1_MAX_OUTPUTS] = {0};
-
-    for (guint i = 0; i < node->n_inputs; i++)
-        if (node->inputs[i])
-            inputs[i].shape = node->inputs[i]->shape;
-    for (guint i = 0; i < dinor1_op_n_outputs(node->op); i++)
-        outputs[i].shape = node->outputs[i]->shape;
-    return dinor1_op_macs(node->op, &node->params, inputs, outputs) * 1e-9;
-}
-
 /* The fastest of @runs passes, seconds per node. */
 static gboolean
 measure(DinoR1Program *program, guint runs, gdouble *best, GError **error)
@@ -153,7 +140,7 @@ summarise(DinoR1Program *program, const gdouble *seconds)
 
     for (guint i = 0; i < nodes->len; i++) {
         const DinoR1Node *node = nodes->pdata[i];
-        const gdouble gmac = dinor1_program_is_run(program, i) ? node_gmac(node) : 0;
+        const gdouble gmac = dinor1_program_is_run(program, i) ? dinor1_node_macs(node) * 1e-9 : 0;
 
         account(modules, node->module, gmac, seconds[i]);
         account(ops, dinor1_op_name(node->op), gmac, seconds[i]);

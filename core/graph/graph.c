@@ -132,6 +132,19 @@ new_tensor(DinoR1Graph *graph, DinoR1TensorKind kind, DinoR1DType dtype, const D
     return tensor;
 }
 
+gdouble
+dinor1_node_macs(const DinoR1Node *node)
+{
+    DinoR1View inputs[DINOR1_MAX_INPUTS] = {0}, outputs[DINOR1_MAX_OUTPUTS] = {0};
+
+    for (guint i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i])
+            inputs[i].shape = node->inputs[i]->shape;
+    for (guint i = 0; i < dinor1_op_n_outputs(node->op); i++)
+        outputs[i].shape = node->outputs[i]->shape;
+    return dinor1_op_macs(node->op, &node->params, inputs, outputs);
+}
+
 DinoR1Tensor *
 dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, DinoR1Shape shape)
 {

@@ -82,6 +82,9 @@ void dinor1_graph_end_segment(DinoR1Graph *graph);
 const GPtrArray *dinor1_graph_get_nodes(const DinoR1Graph *graph);   /* DinoR1Node */
 const GPtrArray *dinor1_graph_get_tensors(const DinoR1Graph *graph); /* DinoR1Tensor, index = id */
 
+/* dinor1_op_macs() of a node. */
+gdouble dinor1_node_macs(const DinoR1Node *node);
+
 /* Names are copied. */
 DinoR1Tensor *dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, DinoR1Shape shape);
 /* @data is copied into the graph. */

@@ -10,7 +10,6 @@
 
 #define MAX_WIDTH       4096 /* of d_model, of a backbone's first stage, of the text encoder */
 #define MAX_FFN         65536
-#define MAX_LAYERS      64
 #define MAX_HEADS       256
 #define MAX_EDGE        16384
 #define GROUPS          32   /* of the neck's GroupNorm */
@@ -126,7 +125,8 @@ read_stages(const DinoR1ConfigReader *reader, DinoR1SwinConfig *swin)
 {
     gint n_heads = swin->n_stages;
 
-    if (!dinor1_config_ints(reader, "depths", 1, MAX_LAYERS, DINOR1_SWIN_MAX_STAGES, &swin->n_stages, swin->depths) ||
+    if (!dinor1_config_ints(
+            reader, "depths", 1, DINOR1_MAX_LAYERS, DINOR1_SWIN_MAX_STAGES, &swin->n_stages, swin->depths) ||
         !dinor1_config_ints(reader, "num_heads", 1, MAX_HEADS, DINOR1_SWIN_MAX_STAGES, &n_heads, swin->heads))
         return FALSE;
     if (n_heads != swin->n_stages)
@@ -198,7 +198,7 @@ read_bert(const DinoR1ConfigReader *reader, DinoR1BertConfig *bert)
     static const IntField fields[] = {
         {"vocab_size", G_STRUCT_OFFSET(DinoR1BertConfig, vocab_size), 1, 1000000},
         {"hidden_size", G_STRUCT_OFFSET(DinoR1BertConfig, hidden_size), 1, MAX_WIDTH},
-        {"num_hidden_layers", G_STRUCT_OFFSET(DinoR1BertConfig, n_layers), 1, MAX_LAYERS},
+        {"num_hidden_layers", G_STRUCT_OFFSET(DinoR1BertConfig, n_layers), 1, DINOR1_MAX_LAYERS},
         {"num_attention_heads", G_STRUCT_OFFSET(DinoR1BertConfig, n_heads), 1, MAX_HEADS},
         {"intermediate_size", G_STRUCT_OFFSET(DinoR1BertConfig, intermediate_size), 1, MAX_FFN},
         {"max_position_embeddings", G_STRUCT_OFFSET(DinoR1BertConfig, max_position_embeddings), 1, MAX_FFN},
@@ -358,11 +358,11 @@ read_model(const DinoR1ConfigReader *reader, DinoR1Config *config)
         {"d_model", G_STRUCT_OFFSET(DinoR1Config, d_model), GROUPS, MAX_WIDTH},
         {"num_queries", G_STRUCT_OFFSET(DinoR1Config, num_queries), 1, 100000},
         {"num_feature_levels", G_STRUCT_OFFSET(DinoR1Config, num_feature_levels), 1, DINOR1_MAX_LEVELS},
-        {"encoder_layers", G_STRUCT_OFFSET(DinoR1Config, encoder_layers), 1, MAX_LAYERS},
+        {"encoder_layers", G_STRUCT_OFFSET(DinoR1Config, encoder_layers), 1, DINOR1_MAX_LAYERS},
         {"encoder_ffn_dim", G_STRUCT_OFFSET(DinoR1Config, encoder_ffn_dim), 2, MAX_FFN},
         {"encoder_attention_heads", G_STRUCT_OFFSET(DinoR1Config, encoder_attention_heads), 2, MAX_HEADS},
         {"encoder_n_points", G_STRUCT_OFFSET(DinoR1Config, encoder_n_points), 1, 64},
-        {"decoder_layers", G_STRUCT_OFFSET(DinoR1Config, decoder_layers), 1, MAX_LAYERS},
+        {"decoder_layers", G_STRUCT_OFFSET(DinoR1Config, decoder_layers), 1, DINOR1_MAX_LAYERS},
         {"decoder_ffn_dim", G_STRUCT_OFFSET(DinoR1Config, decoder_ffn_dim), 1, MAX_FFN},
         {"decoder_attention_heads", G_STRUCT_OFFSET(DinoR1Config, decoder_attention_heads), 1, MAX_HEADS},
         {"decoder_n_points", G_STRUCT_OFFSET(DinoR1Config, decoder_n_points), 1, 64},

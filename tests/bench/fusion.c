@@ -20,17 +20,6 @@ typedef struct {
     gdouble total_gmac, total_seconds;
 } Cost;
 
-static gdouble
-node_gmac(const DinoR1Node *node)
-{
-    DinoR1View inputs[DINOR1_MAX_INPUTS] = {0}, output = {.shape = node->outputs[0]->shape};
-
-    for (guint k = 0; k < node->n_inputs; k++)
-        if (node->inputs[k])
-            inputs[k].shape = node->inputs[k]->shape;
-    return dinor1_op_macs(node->op, &node->params, inputs, &output) * 1e-9;
-}
-
 /* Zeros in all inputs: the time does not depend on the values. */
 static gboolean
 clear_inputs(DinoR1Program *program, GError **error)
@@ -56,7 +45,7 @@ sum_up(DinoR1Program *program, const gdouble *seconds)
 
     for (guint i = 0; i < nodes->len; i++) {
         const DinoR1Node *node = nodes->pdata[i];
-        const gdouble gmac = dinor1_program_is_run(program, i) ? node_gmac(node) : 0;
+        const gdouble gmac = dinor1_program_is_run(program, i) ? dinor1_node_macs(node) * 1e-9 : 0;
 
         cost.total_gmac += gmac;
         cost.total_seconds += seconds[i];

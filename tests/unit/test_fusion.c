@@ -86,13 +86,9 @@ count_macs(DinoR1Program *program)
 
     for (guint i = 0; i < nodes->len; i++) {
         const DinoR1Node *node = nodes->pdata[i];
-        DinoR1View inputs[DINOR1_MAX_INPUTS] = {0}, output = {.shape = node->outputs[0]->shape};
 
-        for (guint k = 0; k < node->n_inputs; k++)
-            if (node->inputs[k])
-                inputs[k].shape = node->inputs[k]->shape;
         if (g_str_equal(node->module, "encoder fusion"))
-            macs += dinor1_op_macs(node->op, &node->params, inputs, &output);
+            macs += dinor1_node_macs(node);
     }
     return macs;
 }
