@@ -41,6 +41,7 @@ dinor1_train_options_init(DinoR1TrainOptions *options)
         .grqo_alpha = weights.grqo_alpha,
         .grqo_beta = weights.grqo_beta,
         .grqo_mute = 1.0f / 3,
+        .contrastive = 100,
     };
 }
 
@@ -75,6 +76,8 @@ check_options(const DinoR1TrainOptions *options, GError **error)
         return refuse(error, "average_decay must be 0 … 1 (exclusive), not %g", options->average_decay);
     if (!(options->grqo_mute >= 0 && options->grqo_mute <= 1))
         return refuse(error, "grqo_mute must be 0 … 1, not %g", options->grqo_mute);
+    if (!(options->contrastive >= 0 && options->contrastive <= 1e6f))
+        return refuse(error, "contrastive must be 0 … 1000000, not %g", (gdouble)options->contrastive);
     if (options->n_milestones > G_N_ELEMENTS(options->milestones))
         return refuse(error, "at most %u milestones", (guint)G_N_ELEMENTS(options->milestones));
     return TRUE;

@@ -45,6 +45,7 @@ typedef struct {
     guint n_negatives, memory_size;          /* remembered prompts: per step, kept */
     guint grqo_start;                        /* first epoch with GRQO; >= epochs = supervised only */
     gfloat grqo_alpha, grqo_beta, grqo_mute; /* mute: share of the queries without an advantage of their own */
+    gfloat contrastive; /* weight of the vision-language loss where the model has a text encoder; 0 = off */
     gpointer reserved[8];
 } DinoR1TrainOptions;
 
@@ -54,6 +55,7 @@ DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
 typedef struct {
     guint epoch, step, n_steps; /* step of the epoch, from 0 */
     gdouble loss, loss_class, loss_l1, loss_giou, loss_denoising, loss_advantage, loss_kl;
+    gdouble loss_contrastive;        /* 0 without a text encoder */
     gdouble reward_mean, reward_std; /* of the last layer's group; 0 without GRQO */
     gdouble gradient_norm, learning_rate;
     guint n_images, n_boxes, n_prompts;
