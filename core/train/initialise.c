@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define INIT_STD 0.02f /* init_std of the configuration classes */
+#define BACKBONE_STD 0.02f /* of Swin's and BERT's matrices */
 
 static gboolean
 contains(const gchar *name, const gchar *part)
@@ -28,14 +28,21 @@ fill_normal(gfloat *data, gint64 n, gfloat std, DinoR1Rng *rng)
         data[i] = std * dinor1_rng_normal(rng);
 }
 
-/* nn.init.xavier_uniform_ of a [out, in] matrix */
+static void
+fill_uniform(gfloat *data, gint64 n, gfloat limit, DinoR1Rng *rng)
+{
+    for (gint64 i = 0; i < n; i++)
+        data[i] = (2 * dinor1_rng_uniform(rng) - 1) * limit;
+}
+
+/* nn.init.xavier_uniform_ of [out, in] or [out, in, kh, kw] */
 static void
 fill_xavier(gfloat *data, const DinoR1Shape *shape, DinoR1Rng *rng)
 {
-    const gfloat limit = sqrtf(6.0f / (gfloat)(shape->dims[0] + shape->dims[1]));
+    const gint64 n = dinor1_shape_size(shape), receptive = n / (shape->dims[0] * shape->dims[1]);
+    const gfloat limit = sqrtf(6.0f / (gfloat)((shape->dims[0] + shape->dims[1]) * receptive));
 
-    for (gint64 i = 0; i < dinor1_shape_size(shape); i++)
-        data[i] = (2 * dinor1_rng_uniform(rng) - 1) * limit;
+    fill_uniform(data, n, limit, rng);
 }
 
 /* Sampling offsets start on rays, one direction per head, point p at distance p + 1: [H, L, P, 2]. */
@@ -64,12 +71,6 @@ fill_offsets(const DinoR1Config *config, const gchar *name, gfloat *data, gint64
 }
 
 static gboolean
-is_xavier(const gchar *name)
-{
-    return contains(name, ".fusion_layer.attn.") || contains(name, ".value_proj.") || contains(name, ".output_proj.");
-}
-
-static gboolean
 is_norm(const gchar *name)
 {
     return contains(name, "norm") || contains(name, "LayerNorm") ||
@@ -81,6 +82,15 @@ static gboolean
 is_box_output(const gchar *name)
 {
     return contains(name, "bbox_embed") && contains(name, ".layers.2.");
+}
+
+/* What a query or a level is told apart by. */
+static gboolean
+is_embedding(const gchar *name)
+{
+    return g_str_has_suffix(name, "level_embed") || g_str_has_suffix(name, "query_position_embeddings.weight") ||
+           g_str_has_suffix(name, "visual_query_embedding.weight") ||
+           g_str_equal(name, "denoising_label_embedding.weight");
 }
 
 void
@@ -100,12 +110,14 @@ dinor1_initialise(const DinoR1Config *config, const gchar *name, const DinoR1Sha
         fill(data, n, 0);
     else if (is_norm(name))
         fill(data, n, is_weight ? 1 : 0);
-    else if (g_str_has_suffix(name, "level_embed") || g_str_equal(name, "denoising_label_embedding.weight"))
+    else if (contains(name, "patch_embeddings.projection."))
+        fill_uniform(data, n, 1 / sqrtf((gfloat)(3 * config->backbone.patch_size * config->backbone.patch_size)), rng);
+    else if (is_embedding(name))
         fill_normal(data, n, 1, rng);
     else if (!is_weight)
         fill(data, n, 0);
-    else if (is_xavier(name))
-        fill_xavier(data, shape, rng);
+    else if (contains(name, "backbone."))
+        fill_normal(data, n, BACKBONE_STD, rng);
     else
-        fill_normal(data, n, INIT_STD, rng);
+        fill_xavier(data, shape, rng);
 }

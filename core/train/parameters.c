@@ -20,7 +20,7 @@ struct _DinoR1Parameters {
     guint64 seed;
     GPtrArray *list;     /* DinoR1Parameter; by name order once frozen */
     GHashTable *by_name; /* name -> DinoR1Parameter */
-    gboolean frozen;
+    gboolean fresh, frozen;
 };
 
 static void
@@ -50,6 +50,12 @@ DinoR1Parameters *
 dinor1_parameters_new(const DinoR1Config *config, DinoR1Model *model, guint64 seed)
 {
     return new_empty(config, model, seed);
+}
+
+void
+dinor1_parameters_start_fresh(DinoR1Parameters *parameters)
+{
+    parameters->fresh = TRUE;
 }
 
 void
@@ -98,10 +104,17 @@ stream_of(const gchar *name)
     return hash;
 }
 
+static gboolean
+is_stored(const DinoR1Parameters *parameters, const gchar *name)
+{
+    return parameters->model && dinor1_model_has_weight(parameters->model, name) &&
+           (!parameters->fresh || g_str_has_prefix(name, "model.text_backbone."));
+}
+
 static DinoR1Parameter *
 make(DinoR1Parameters *parameters, const gchar *name, const DinoR1Shape *shape, GError **error)
 {
-    const gboolean stored = parameters->model && dinor1_model_has_weight(parameters->model, name);
+    const gboolean stored = is_stored(parameters, name);
     DinoR1View view = {DINOR1_F32, *shape, NULL};
     DinoR1Parameter *parameter;
 

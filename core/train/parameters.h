@@ -21,11 +21,12 @@ typedef struct {
     gboolean is_fresh; /* initialised here, not read from the model */
 } DinoR1Parameter;
 
-/* @model: (nullable): the checkpoint to start from; what it lacks, or everything without one, is initialised as the
- * published classes do (_init_weights of GroundingDinoPreTrainedModel and SwinPreTrainedModel; the visual prompt
- * encoder by the same rules; denoising_label_embedding N(0, 1)), from @seed and the tensor's name alone, so that the
- * order of requests does not matter. Borrows @config. */
+/* @model: (nullable): the checkpoint to start from; what it lacks, or everything without one, is initialised
+ * (train/initialise.h) from @seed and the tensor's name alone, so that the order of requests does not matter. Borrows
+ * @config. */
 DinoR1Parameters *dinor1_parameters_new(const DinoR1Config *config, DinoR1Model *model, guint64 seed);
+/* Before any request: of the model's tensors, only the text encoder's are read; all others are initialised. */
+void dinor1_parameters_start_fresh(DinoR1Parameters *parameters);
 void dinor1_parameters_free(DinoR1Parameters *parameters);
 
 /* A DinoR1WeightFunc; user_data is the DinoR1Parameters. A tensor of the model with another shape is an error. */

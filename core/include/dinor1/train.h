@@ -39,7 +39,8 @@ typedef struct {
     guint milestones[8], n_milestones; /* epochs */
     gfloat average_decay;              /* moving average of the weights; 0 = none */
     const gchar *const *train;         /* globs of parameter names, NULL-terminated; NULL = all. Borrowed during _new */
-    gboolean recompute;                /* less memory, more time */
+    gboolean from_scratch; /* random weights, seeded: of the model only configuration and text encoder are taken */
+    gboolean recompute;    /* less memory, more time */
     gboolean denoising;
     gboolean augment;
     guint n_negatives, memory_size;          /* remembered prompts: per step, kept */
