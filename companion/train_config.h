@@ -21,6 +21,7 @@ typedef struct {
     guint keep;                 /* the last so many checkpoints */
     guint evaluate_every;       /* epochs from one evaluation to the next */
     guint evaluate_prompts;     /* exemplars of each class then */
+    gboolean from_scratch;      /* start with random weights */
     DinoR1TrainOptions options;
     gchar *path;         /* of the file */
     GHashTable *lines;   /* key or section → its line; 0 = from the command line */

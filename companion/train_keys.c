@@ -37,7 +37,7 @@ static const TrainKey keys[] = {
     {"milestones", TRAIN_KEY_EPOCHS, G_STRUCT_OFFSET(TrainConfig, options.milestones), FALSE, 1, 100000},
     {"average_decay", NUMBER(options.average_decay), 0, 0.999999},
     {"train", TRAIN_KEY_WORDS, G_STRUCT_OFFSET(TrainConfig, patterns), FALSE},
-    {"from_scratch", SWITCH(options.from_scratch)},
+    {"from_scratch", SWITCH(from_scratch)},
     {"recompute", SWITCH(options.recompute)},
     {"denoising", SWITCH(options.denoising)},
     {"augment", SWITCH(options.augment)},

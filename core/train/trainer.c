@@ -140,8 +140,6 @@ make_parameters(DinoR1Trainer *trainer, GError **error)
     guint n;
 
     trainer->parameters = dinor1_parameters_new(&trainer->config, trainer->model, options->seed);
-    if (options->from_scratch)
-        dinor1_parameters_start_fresh(trainer->parameters);
     if (!dinor1_train_complete_parameters(trainer->parameters, &trainer->config, error))
         return FALSE;
     dinor1_optimizer_options_init(&optimizer);

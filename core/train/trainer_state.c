@@ -5,11 +5,10 @@
  */
 #include "io/file.h"
 #include "model/model_internal.h"
+#include "train/export.h"
 #include "train/trainer_internal.h"
 
 #include <dinor1/error.h>
-#include <gio/gio.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #define FORMAT "dinor1-training/1"
@@ -214,59 +213,11 @@ dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error)
     return TRUE;
 }
 
-/* The config.json of the model that training started from, as a trained dino-r1. */
-static gboolean
-export_config(const DinoR1Trainer *trainer, const gchar *directory, GError **error)
-{
-    g_autofree gchar *from = g_build_filename(dinor1_model_get_path(trainer->model), "config.json", NULL);
-    g_autofree gchar *to = g_build_filename(directory, "config.json", NULL);
-    g_autoptr(JsonParser) parser = json_parser_new();
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    g_autofree gchar *text = NULL;
-    JsonObject *object;
-    gsize length;
-
-    if (!json_parser_load_from_file(parser, from, error))
-        return FALSE;
-    object = json_node_get_object(json_parser_get_root(parser));
-    if (trainer->config.has_text && !json_object_has_member(object, "text_config"))
-        json_object_set_object_member(object, "text_config", json_object_new());
-    json_object_set_string_member(object, "model_type", "dino-r1");
-    json_object_set_double_member(object, "logit_eps", (gdouble)trainer->config.logit_eps);
-    json_object_remove_member(object, "trained");
-    json_generator_set_root(generator, json_parser_get_root(parser));
-    json_generator_set_pretty(generator, TRUE);
-    text = json_generator_to_data(generator, &length);
-    return dinor1_file_replace(to, &(DinoR1FilePart){text, length}, 1, error);
-}
-
-static gboolean
-export_file(const DinoR1Trainer *trainer, const gchar *directory, const gchar *name, GError **error)
-{
-    g_autofree gchar *from = g_build_filename(dinor1_model_get_path(trainer->model), name, NULL);
-    g_autofree gchar *to = g_build_filename(directory, name, NULL);
-    g_autofree gchar *text = NULL;
-    gsize length;
-
-    if (!g_file_test(from, G_FILE_TEST_EXISTS))
-        return TRUE;
-    return g_file_get_contents(from, &text, &length, error) &&
-           dinor1_file_replace(to, &(DinoR1FilePart){text, length}, 1, error);
-}
-
 gboolean
 dinor1_trainer_export(const DinoR1Trainer *trainer, const gchar *directory, gboolean half, GError **error)
 {
-    const gchar *others[] = {"preprocessor_config.json", "tokenizer_config.json", "vocab.txt"};
     const DinoR1Parameters *best = trainer->average ? trainer->average : trainer->parameters;
 
-    if (g_mkdir_with_parents(directory, 0777) != 0) {
-        g_set_error(
-            error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s: cannot make the directory: %s", directory, g_strerror(errno));
-        return FALSE;
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
-        if (!export_file(trainer, directory, others[i], error))
-            return FALSE;
-    return export_config(trainer, directory, error) && dinor1_parameters_save(best, directory, half, error);
+    return dinor1_export_model(
+        dinor1_model_get_path(trainer->model), &trainer->config, TRUE, best, directory, half, error);
 }

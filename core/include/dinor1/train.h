@@ -39,8 +39,7 @@ typedef struct {
     guint milestones[8], n_milestones; /* epochs */
     gfloat average_decay;              /* moving average of the weights; 0 = none */
     const gchar *const *train;         /* globs of parameter names, NULL-terminated; NULL = all. Borrowed during _new */
-    gboolean from_scratch; /* random weights, seeded: of the model only configuration and text encoder are taken */
-    gboolean recompute;    /* less memory, more time */
+    gboolean recompute;                /* less memory, more time */
     gboolean denoising;
     gboolean augment;
     guint n_negatives, memory_size;          /* remembered prompts: per step, kept */
@@ -51,6 +50,16 @@ typedef struct {
 } DinoR1TrainOptions;
 
 DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
+
+/**
+ * dinor1_model_create:
+ * @from: a directory with config.json; its weights are not needed but for a text encoder, which is kept
+ * @directory: made if needed
+ *
+ * Writes a dino-r1 model directory ("trained": false) with random weights, from @seed, as mmdetection's Grounding DINO
+ * starts with: for training from nothing. Thread-safe.
+ */
+DINOR1_API gboolean dinor1_model_create(const gchar *from, guint64 seed, const gchar *directory, GError **error);
 
 /* What one update did. Losses are weighted and means over its forward passes. */
 typedef struct {
