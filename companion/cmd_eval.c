@@ -88,6 +88,7 @@ make_bank(const Options *options, DinoR1Detector *detector, GError **error)
     DinoR1Model *model = dinor1_detector_get_model(detector);
     g_autoptr(DinoR1Coco) coco = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
+    g_autoptr(CocoPictures) pictures = NULL;
     EvaluationSet train;
 
     if (options->prompts)
@@ -95,7 +96,8 @@ make_bank(const Options *options, DinoR1Detector *detector, GError **error)
     coco = dinor1_coco_load(options->train, NULL, error);
     if (!coco)
         return NULL;
-    train = (EvaluationSet){coco, coco_pictures_new(options->train_images)};
+    pictures = coco_pictures_new(options->train_images);
+    train = (EvaluationSet){coco, pictures};
     bank = dinor1_prompt_bank_new(model);
     if (!evaluation_add_exemplars(&train, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
         g_prefix_error(error, "%s: ", options->train);
@@ -170,12 +172,14 @@ evaluate(const Options *options, GError **error)
     g_autoptr(DinoR1Model) model = NULL;
     g_autoptr(DinoR1Detector) detector = NULL;
     g_autoptr(DinoR1CocoResults) results = NULL;
+    g_autoptr(CocoPictures) pictures = NULL;
     EvaluationSet set;
 
     if (!check_options(options, error) || !(coco = dinor1_coco_load(options->annotations, NULL, error)) ||
         !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)))
         return FALSE;
-    set = (EvaluationSet){coco, coco_pictures_new(options->images)};
+    pictures = coco_pictures_new(options->images);
+    set = (EvaluationSet){coco, pictures};
     interrupt_catch();
     results = run(options, &set, detector, error);
     return results && (interrupt_get_signal() || report(options, results, error));

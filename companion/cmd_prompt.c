@@ -132,6 +132,7 @@ static gboolean
 add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *bank, GError **error)
 {
     g_autoptr(DinoR1Coco) coco = NULL;
+    g_autoptr(CocoPictures) pictures = NULL;
     EvaluationSet set;
 
     if (!options->coco)
@@ -139,7 +140,8 @@ add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *ba
     coco = dinor1_coco_load(options->coco, NULL, error);
     if (!coco)
         return FALSE;
-    set = (EvaluationSet){coco, coco_pictures_new(options->images)};
+    pictures = coco_pictures_new(options->images);
+    set = (EvaluationSet){coco, pictures};
     return evaluation_add_exemplars(&set, detector, bank, (guint)options->per_class, (guint64)options->seed, error);
 }
 

@@ -3,9 +3,14 @@
  */
 #include "coco_pictures.h"
 
-#include "frames.h"
+#include "clips.h"
 
 #include <dinor1/error.h>
+
+struct _CocoPictures {
+    gchar *directory;
+    Clips *clips;
+};
 
 /* Copies a frame as RGB. The memory belongs to the caller. */
 static gboolean
@@ -41,32 +46,43 @@ copy_rgb(const Frame *frame, DinoR1Image *image, gpointer *memory, GError **erro
     return TRUE;
 }
 
-/* A training run finishes the update that it is in: signals do not stop its pictures. */
 static gboolean
 decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
 {
-    g_autofree gchar *path = g_build_filename(user_data, file_name, NULL);
-    g_autoptr(Source) source = source_parse(path, error);
-    g_autoptr(FrameReader) reader = source ? frame_reader_new(source, error) : NULL;
-    const Frame *frame;
+    CocoPictures *pictures = user_data;
+    g_autofree gchar *path = g_build_filename(pictures->directory, file_name, NULL);
+    Clip *clip = clips_read(pictures->clips, path, error);
+    const gboolean done = clip && copy_rgb(clip_get_frame(clip), image, memory, error);
 
-    if (!reader)
-        return FALSE;
-    frame_reader_ignore_signals(reader);
-    if (!frame_reader_next(reader, &frame, error))
-        return FALSE;
-    if (frame && copy_rgb(frame, image, memory, error))
-        return TRUE;
-    if (!frame)
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "it has no frame");
-    g_prefix_error(error, "cannot read '%s': ", path);
-    return FALSE;
+    if (clip && !done)
+        g_prefix_error(error, "cannot read '%s': ", path);
+    if (clip)
+        clips_return(pictures->clips, clip);
+    return done;
+}
+
+CocoPictures *
+coco_pictures_new(const gchar *directory)
+{
+    CocoPictures *pictures = g_new0(CocoPictures, 1);
+
+    pictures->directory = g_strdup(directory);
+    pictures->clips = clips_new();
+    return pictures;
+}
+
+void
+coco_pictures_free(CocoPictures *pictures)
+{
+    clips_free(pictures->clips);
+    g_free(pictures->directory);
+    g_free(pictures);
 }
 
 DinoR1FrameSource
-coco_pictures_new(const gchar *directory)
+coco_pictures_get_source(CocoPictures *pictures)
 {
-    return (DinoR1FrameSource){.decode = decode, .user_data = (gpointer)directory};
+    return (DinoR1FrameSource){.decode = decode, .user_data = pictures};
 }
 
 static gboolean
@@ -89,12 +105,12 @@ check_file(const gchar *directory, const gchar *file_name, GError **error)
 }
 
 gboolean
-coco_pictures_check(const gchar *directory, const DinoR1Coco *coco, GError **error)
+coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError **error)
 {
     for (guint i = 0; i < dinor1_coco_get_n_images(coco); i++) {
         const DinoR1CocoImage *image = dinor1_coco_get_image(coco, i);
 
-        if (!check_file(directory, image->file_name, error)) {
+        if (!check_file(pictures->directory, image->file_name, error)) {
             g_prefix_error(error, "image %" G_GINT64_FORMAT ": ", image->id);
             return FALSE;
         }
@@ -103,12 +119,11 @@ coco_pictures_check(const gchar *directory, const DinoR1Coco *coco, GError **err
 }
 
 gboolean
-coco_picture_load(
-    const DinoR1FrameSource *source, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error)
+coco_picture_load(CocoPictures *pictures, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error)
 {
     const DinoR1CocoImage *image = dinor1_coco_get_image(coco, index);
 
-    if (!source->decode(source->user_data, image->file_name, &picture->image, &picture->memory, error)) {
+    if (!decode(pictures, image->file_name, &picture->image, &picture->memory, error)) {
         g_prefix_error(error, "image %" G_GINT64_FORMAT ": ", image->id);
         return FALSE;
     }

@@ -7,11 +7,18 @@
 
 G_BEGIN_DECLS
 
-/* The pictures of a COCO file: images, and frames of clips, in one folder. @directory must outlive the source. */
-DinoR1FrameSource coco_pictures_new(const gchar *directory);
+/* The pictures of a COCO file: images, and frames of clips, in one folder. */
+typedef struct _CocoPictures CocoPictures;
+
+/* Keeps the clips that were read last open. */
+CocoPictures *coco_pictures_new(const gchar *directory);
+void coco_pictures_free(CocoPictures *pictures);
+
+/* Decodes them, for any number of threads, as long as @pictures lives. */
+DinoR1FrameSource coco_pictures_get_source(CocoPictures *pictures);
 
 /* Whether there is a file for every image; else an error that names the first that has none. */
-gboolean coco_pictures_check(const gchar *directory, const DinoR1Coco *coco, GError **error);
+gboolean coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError **error);
 
 /* One decoded picture, as its annotations see it. */
 typedef struct {
@@ -22,9 +29,10 @@ typedef struct {
 
 /* Decodes image @index; coco_picture_clear() frees it. */
 gboolean coco_picture_load(
-    const DinoR1FrameSource *source, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error);
+    CocoPictures *pictures, const DinoR1Coco *coco, guint index, CocoPicture *picture, GError **error);
 void coco_picture_clear(CocoPicture *picture);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CocoPictures, coco_pictures_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CocoPicture, coco_picture_clear)
 
 G_END_DECLS

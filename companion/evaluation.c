@@ -3,7 +3,6 @@
  */
 #include "evaluation.h"
 
-#include "coco_pictures.h"
 #include "interrupt.h"
 
 #include <string.h>
@@ -127,7 +126,7 @@ embed_set(const EvaluationSet *set, const GArray *picks, DinoR1Detector *detecto
 
         for (n = 1; i + n < picks->len && all[i + n].annotation->image == all[i].annotation->image;)
             n++;
-        if (!coco_picture_load(&set->pictures, set->coco, all[i].annotation->image, &picture, error) ||
+        if (!coco_picture_load(set->pictures, set->coco, all[i].annotation->image, &picture, error) ||
             !embed_picks(&picture, all + i, n, detector, embeddings, error))
             return FALSE;
     }
@@ -242,7 +241,7 @@ detect_image(Run *run, guint image, gboolean with_own_boxes, guint64 seed, GErro
     g_auto(CocoPicture) picture = {.memory = NULL};
     DinoR1DetectionList found;
 
-    return coco_picture_load(&run->set->pictures, run->set->coco, image, &picture, error) &&
+    return coco_picture_load(run->set->pictures, run->set->coco, image, &picture, error) &&
            (!with_own_boxes || prompt_with_own_boxes(run, &picture, image, seed, error)) &&
            dinor1_detector_detect(run->detector, &picture.image, &found, error) &&
            add_results(run, &picture, image, &found, error);

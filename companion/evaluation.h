@@ -3,18 +3,18 @@
  */
 #pragma once
 
+#include "coco_pictures.h"
 #include "progress.h"
 
 #include <dinor1/dataset.h>
 #include <dinor1/detector.h>
-#include <dinor1/train.h>
 
 G_BEGIN_DECLS
 
-/* A data set and where its pictures come from. */
+/* A data set and its pictures. */
 typedef struct {
     DinoR1Coco *coco;
-    DinoR1FrameSource pictures;
+    CocoPictures *pictures;
 } EvaluationSet;
 
 /**

@@ -319,8 +319,8 @@ pull_number(FrameReader *reader, GstSample **sample, GError **error)
     return FALSE;
 }
 
-static gboolean
-seek(FrameReader *reader, gint64 time)
+gboolean
+frame_reader_seek(FrameReader *reader, gint64 time)
 {
     const gboolean done = gst_element_seek_simple(reader->pipeline, GST_FORMAT_TIME,
         GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_KEY_UNIT | GST_SEEK_FLAG_SNAP_BEFORE, time);
@@ -339,7 +339,7 @@ pull_key_frame(FrameReader *reader, GstSample **sample, GError **error)
     if (!pull(reader, sample, error))
         return FALSE;
     for (guint i = 0; i < G_N_ELEMENTS(targets); i++) {
-        if (is_interrupted(reader) || reader->n_read == 0 || !seek(reader, targets[i]))
+        if (is_interrupted(reader) || reader->n_read == 0 || !frame_reader_seek(reader, targets[i]))
             return TRUE;
         g_clear_pointer(sample, gst_sample_unref);
         if (!pull(reader, sample, error))

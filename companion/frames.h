@@ -39,6 +39,16 @@ void frame_reader_ignore_signals(FrameReader *reader);
  */
 gboolean frame_reader_next(FrameReader *reader, const Frame **frame, GError **error);
 
+/**
+ * frame_reader_seek:
+ * @time: stream time in nanoseconds
+ *
+ * Makes the key frame before @time the next frame. Works after the first frame, and after the last.
+ *
+ * Returns: FALSE where the format cannot; the next frame is then what it was.
+ */
+gboolean frame_reader_seek(FrameReader *reader, gint64 time);
+
 /* The source's duration in nanoseconds, -1 if unknown. */
 gint64 frame_reader_get_duration(FrameReader *reader);
 

@@ -38,11 +38,18 @@ load_set(const TrainSet *files, EvaluationSet *set, GError **error)
     set->coco = dinor1_coco_load(files->annotations, NULL, error);
     if (!set->coco)
         return FALSE;
-    if (!coco_pictures_check(files->images, set->coco, error)) {
+    if (!coco_pictures_check(set->pictures, set->coco, error)) {
         g_prefix_error(error, "%s: ", files->annotations);
         return FALSE;
     }
     return TRUE;
+}
+
+static void
+clear_set(EvaluationSet *set)
+{
+    g_clear_pointer(&set->coco, dinor1_coco_unref);
+    g_clear_pointer(&set->pictures, coco_pictures_free);
 }
 
 static void
@@ -62,6 +69,7 @@ Training *
 training_new(const TrainConfig *config, GError **error)
 {
     g_autoptr(Training) training = g_new0(Training, 1);
+    DinoR1FrameSource frames;
 
     training->config = config;
     training->best = -1;
@@ -70,8 +78,9 @@ training_new(const TrainConfig *config, GError **error)
         (config->validation.annotations && !load_set(&config->validation, &training->validation, error)) ||
         !(training->model = dinor1_model_load(config->model, error)))
         return NULL;
+    frames = coco_pictures_get_source(training->train.pictures);
     training->trainer =
-        dinor1_trainer_new(training->model, training->train.coco, &training->train.pictures, &config->options, error);
+        dinor1_trainer_new(training->model, training->train.coco, &frames, &config->options, error);
     if (!training->trainer) {
         g_prefix_error(error, "%s: ", config->path);
         return NULL;
@@ -85,8 +94,8 @@ training_free(Training *training)
 {
     g_clear_pointer(&training->trainer, dinor1_trainer_free);
     g_clear_pointer(&training->model, dinor1_model_unref);
-    g_clear_pointer(&training->train.coco, dinor1_coco_unref);
-    g_clear_pointer(&training->validation.coco, dinor1_coco_unref);
+    clear_set(&training->train);
+    clear_set(&training->validation);
     g_free(training->checkpoints);
     g_free(training->log);
     g_free(training->evaluations);
