@@ -14,6 +14,7 @@ struct _DinoR1Backward {
     DinoR1Tensor **gradients; /* by tensor: what has been given so far */
     DinoR1Tensor **copies;    /* by tensor: computed again in the open segment */
     guint segment;            /* whose results are in copies; 0 = none */
+    guint stage;              /* of the forward pass, which the backward pass has come down to */
 };
 
 static DinoR1Tensor *
@@ -39,8 +40,13 @@ find_needed(DinoR1Backward *pass, guint n_nodes, DinoR1Tensor *const *wanted, gu
         const DinoR1Node *node = nodes->pdata[i];
         gboolean depends = FALSE;
 
-        for (guint k = 0; k < node->n_inputs; k++)
+        for (guint k = 0; k < node->n_inputs; k++) {
+            DinoR1Tensor *source = node->inputs[k] ? root(node->inputs[k])->source : NULL;
+
+            if (is_needed(pass, source))
+                pass->needed[root(node->inputs[k])->id] = TRUE;
             depends |= is_needed(pass, node->inputs[k]);
+        }
         for (guint o = 0; depends && o < dinor1_op_n_outputs(node->op); o++)
             pass->needed[node->outputs[o]->id] = node->outputs[o]->dtype == DINOR1_F32;
     }
@@ -132,6 +138,36 @@ differentiate(DinoR1Backward *pass, const DinoR1Node *node, guint n_nodes)
     rule(&adjoint);
 }
 
+/* The gradient of what was exchanged at the end of a forward stage leaves, and comes back as the sum over all. */
+static void
+exchange_gradient(DinoR1Backward *pass, DinoR1Tensor *input)
+{
+    DinoR1Tensor *source = input->source, *gradient = pass->gradients[input->id], **sum;
+    g_autofree gchar *name = g_strconcat("gradient:", source->name, NULL), *all = g_strconcat(name, ".all", NULL);
+
+    dinor1_graph_output(pass->graph, name, gradient);
+    dinor1_graph_next_stage(pass->graph);
+    gradient = dinor1_graph_input(pass->graph, all, source->dtype, root(source)->shape);
+    sum = &pass->gradients[root(source)->id];
+    *sum = *sum ? dinor1_add(pass->graph, *sum, gradient) : gradient;
+}
+
+/* All nodes after @stage are done. */
+static void
+descend(DinoR1Backward *pass, guint stage)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(pass->graph);
+
+    for (guint i = pass->n_tensors; i-- > 0;) {
+        DinoR1Tensor *input = tensors->pdata[i];
+        const guint from = input->source ? root(input->source)->producer->stage : 0;
+
+        if (input->source && from >= stage && from < pass->stage && is_needed(pass, input))
+            exchange_gradient(pass, input);
+    }
+    pass->stage = stage;
+}
+
 static void
 run_backward(DinoR1Backward *pass, DinoR1Tensor *loss, guint n_nodes)
 {
@@ -139,8 +175,14 @@ run_backward(DinoR1Backward *pass, DinoR1Tensor *loss, guint n_nodes)
     const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
 
     pass->gradients[root(loss)->id] = dinor1_graph_constant(pass->graph, DINOR1_F32, root(loss)->shape, &one);
-    for (guint i = n_nodes; i-- > 0 && dinor1_graph_check(pass->graph, NULL);)
-        differentiate(pass, nodes->pdata[i], n_nodes);
+    pass->stage = G_MAXUINT;
+    for (guint i = n_nodes; i-- > 0 && dinor1_graph_check(pass->graph, NULL);) {
+        const DinoR1Node *node = nodes->pdata[i];
+
+        if (node->stage < pass->stage)
+            descend(pass, node->stage);
+        differentiate(pass, node, n_nodes);
+    }
 }
 
 void

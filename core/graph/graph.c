@@ -221,6 +221,23 @@ dinor1_graph_output(DinoR1Graph *graph, const gchar *name, DinoR1Tensor *x)
 }
 
 DinoR1Tensor *
+dinor1_graph_exchange(DinoR1Graph *graph, const gchar *name, DinoR1Tensor *x)
+{
+    g_autofree gchar *all = g_strconcat(name, ".all", NULL);
+    DinoR1Tensor *input;
+
+    if (graph->error || !x)
+        return NULL;
+    if ((x->base ? x->base : x)->kind != DINOR1_TENSOR_RESULT)
+        return dinor1_graph_fail(graph, "%s: exchange '%s' of what is no result", graph->module, name);
+    dinor1_graph_output(graph, name, x);
+    dinor1_graph_next_stage(graph);
+    input = dinor1_graph_input(graph, all, x->dtype, x->shape);
+    input->source = x;
+    return input;
+}
+
+DinoR1Tensor *
 dinor1_graph_find(const DinoR1Graph *graph, const gchar *name)
 {
     return g_hash_table_lookup(graph->names, name);

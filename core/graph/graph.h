@@ -36,6 +36,7 @@ struct _DinoR1Tensor {
     gconstpointer data;   /* CONSTANT: host memory */
     DinoR1Tensor *base;   /* ALIAS: never itself an alias */
     DinoR1Node *producer; /* RESULT */
+    DinoR1Tensor *source; /* INPUT: the result that it takes over from (dinor1_graph_exchange()), else NULL */
     gboolean detached;    /* ALIAS: no gradient flows through it */
     gboolean variable;    /* CONSTANT: its data changes between runs (a weight in training) */
 };
@@ -73,6 +74,12 @@ void dinor1_graph_set_variable(DinoR1Graph *graph);
 /* Nodes appended from now on belong to the next stage, so that the caller can read results and fill inputs between
  * two stages of one run. */
 void dinor1_graph_next_stage(DinoR1Graph *graph);
+
+/* Ends the stage with the result @x as output @name; the next one goes on with what is returned, the input "NAME.all"
+ * of the same shape, which the caller fills with the sum of @x over all processes. The backward pass does the same the
+ * other way round: it ends a stage with the output "gradient:NAME" (none if the loss does not depend on it), and goes
+ * on with the input "gradient:NAME.all" as the gradient of @x. */
+DinoR1Tensor *dinor1_graph_exchange(DinoR1Graph *graph, const gchar *name, DinoR1Tensor *x);
 
 /* Nodes appended from now on belong to a new segment: the backward pass computes their results again from the
  * segment's inputs instead of keeping them (activation checkpointing). end: the following nodes' results are kept. */
