@@ -26,6 +26,18 @@ struct _DinoR1Loader {
     GQueue jobs; /* Job, in the order of use; guarded by the mutex */
 };
 
+DinoR1Batch *
+dinor1_batch_new(guint n_images)
+{
+    DinoR1Batch *batch = g_new0(DinoR1Batch, 1);
+
+    batch->n_images = n_images;
+    batch->sizes = g_new0(DinoR1ImageSize, MAX(n_images, 1));
+    batch->labels = g_new0(DinoR1ImageLabels, MAX(n_images, 1));
+    batch->indices = g_new0(guint, MAX(n_images, 1));
+    return batch;
+}
+
 void
 dinor1_batch_free(DinoR1Batch *batch)
 {
@@ -40,6 +52,29 @@ dinor1_batch_free(DinoR1Batch *batch)
     g_free(batch->pixels);
     g_free(batch->indices);
     g_free(batch);
+}
+
+void
+dinor1_batch_enlarge(DinoR1Batch *batch, gint height, gint width)
+{
+    const gsize from = (gsize)batch->width * 3, to = (gsize)width * 3;
+    const guint n_images = MAX(batch->n_images, 1);
+    gfloat *pixels;
+
+    if (batch->n_images == n_images && batch->height == height && batch->width == width)
+        return;
+    pixels = g_new0(gfloat, to * (gsize)height * n_images);
+    for (guint i = 0; i < batch->n_images; i++)
+        for (gint y = 0; y < batch->height; y++)
+            memcpy(pixels + ((gsize)i * (gsize)height + (gsize)y) * to,
+                batch->pixels + ((gsize)i * (gsize)batch->height + (gsize)y) * from, from * sizeof *pixels);
+    if (batch->n_images == 0)
+        batch->sizes[0] = (DinoR1ImageSize){height, width};
+    g_free(batch->pixels);
+    batch->pixels = pixels;
+    batch->n_images = n_images;
+    batch->height = height;
+    batch->width = width;
 }
 
 /* One decoded picture and what is to be done to it. */
@@ -88,6 +123,26 @@ decode(const DinoR1Loader *loader, guint epoch, guint index, Picture *picture, G
     return TRUE;
 }
 
+/* With skip_bad a batch keeps its size whatever cannot be read. @index: the image, or what stands in for it. The error
+ * is the first one's. */
+static gboolean
+decode_any(const DinoR1Loader *loader, guint epoch, guint *index, Picture *picture, GError **error)
+{
+    const guint n = dinor1_coco_get_n_images(loader->coco), n_tries = loader->options.skip_bad ? n : 1;
+    g_autoptr(GError) reason = NULL;
+
+    for (guint i = 0; i < n_tries; i++) {
+        const guint other = (*index + i) % n;
+
+        if (decode(loader, epoch, other, picture, reason ? NULL : &reason)) {
+            *index = other;
+            return TRUE;
+        }
+    }
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
 /* The boxes that are left, scaled where the annotations' picture size is not the decoded one's. Crowds are no example
  * of anything and are left out. */
 static void
@@ -114,18 +169,6 @@ label(const DinoR1Loader *loader, guint index, const Picture *picture, DinoR1Ima
     }
 }
 
-static DinoR1Batch *
-new_batch(const GArray *chosen)
-{
-    DinoR1Batch *batch = g_new0(DinoR1Batch, 1);
-
-    batch->n_images = chosen->len;
-    batch->sizes = g_new0(DinoR1ImageSize, MAX(chosen->len, 1));
-    batch->labels = g_new0(DinoR1ImageLabels, MAX(chosen->len, 1));
-    batch->indices = g_memdup2(chosen->data, chosen->len * sizeof(guint));
-    return batch;
-}
-
 static gboolean
 pack(const DinoR1Loader *loader, const Picture *pictures, DinoR1Batch *batch, GError **error)
 {
@@ -150,10 +193,11 @@ load(const DinoR1Loader *loader, guint epoch, guint number, GError **error)
     gboolean ok = TRUE;
 
     choose_images(loader, epoch, number, chosen);
-    batch = new_batch(chosen);
+    batch = dinor1_batch_new(chosen->len);
+    memcpy(batch->indices, chosen->data, chosen->len * sizeof(guint));
     pictures = g_new0(Picture, MAX(chosen->len, 1));
     for (guint i = 0; ok && i < chosen->len; i++) {
-        ok = decode(loader, epoch, batch->indices[i], &pictures[i], error);
+        ok = decode_any(loader, epoch, &batch->indices[i], &pictures[i], error);
         if (!ok)
             break;
         label(loader, batch->indices[i], &pictures[i], &batch->labels[i]);
@@ -244,6 +288,14 @@ dinor1_loader_get_n_batches(const DinoR1Loader *loader)
     const guint n = dinor1_coco_get_n_images(loader->coco);
 
     return (n + loader->options.batch_size - 1) / loader->options.batch_size;
+}
+
+guint
+dinor1_loader_get_batch_size(const DinoR1Loader *loader, guint number)
+{
+    const guint n = dinor1_coco_get_n_images(loader->coco), first = number * loader->options.batch_size;
+
+    return first < n ? MIN(n - first, loader->options.batch_size) : 0;
 }
 
 /* Fills the queue from (epoch, number) on. */

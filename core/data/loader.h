@@ -20,7 +20,13 @@ typedef struct {
     guint *indices;            /* [B] positions in the data set */
 } DinoR1Batch;
 
+/* (transfer full): @n_images images of no size, without pixels and boxes. */
+DinoR1Batch *dinor1_batch_new(guint n_images);
 void dinor1_batch_free(DinoR1Batch *batch);
+
+/* Gives the batch a canvas of @height x @width, not smaller than its own; to a batch without images, a blank image of
+ * that size without boxes. */
+void dinor1_batch_enlarge(DinoR1Batch *batch, gint height, gint width);
 
 typedef struct {
     guint batch_size;
@@ -28,6 +34,7 @@ typedef struct {
     guint rank, n_ranks; /* of every batch this process takes the images rank, rank + n_ranks, ... */
     guint64 seed;
     gboolean shuffle;
+    gboolean skip_bad; /* in place of an image that cannot be decoded take the next of the data set that can */
     DinoR1AugmentOptions augment;
 } DinoR1LoaderOptions;
 
@@ -42,6 +49,8 @@ void dinor1_loader_free(DinoR1Loader *loader);
 
 /* Batches of an epoch: the last one may be smaller. */
 guint dinor1_loader_get_n_batches(const DinoR1Loader *loader);
+/* Images of batch @number over all ranks. */
+guint dinor1_loader_get_batch_size(const DinoR1Loader *loader, guint number);
 
 /* Returns: (transfer full): batch @number of @epoch, or NULL with an error that names the image. Best called in order.
  */

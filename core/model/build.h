@@ -22,6 +22,10 @@ typedef enum {
     DINOR1_FUSION_PROJECTED, /* the prompts projected into image space: the same numbers */
 } DinoR1FusionMode;
 
+/* The logarithm of the scale of the contrastive loss's similarities, [1]: only training reads it, and a checkpoint may
+ * lack it. */
+#define DINOR1_LOGIT_SCALE "model.visual_prompt_encoder.logit_scale"
+
 /* One set of input shapes. */
 typedef struct {
     const DinoR1Config *config;

@@ -95,14 +95,14 @@ find_and_note(gpointer user_data, const gchar *name, const DinoR1Shape *shape, D
     return TRUE;
 }
 
-/* Buffers of the published classes and second names of tensors that are used. */
+/* Buffers of the published classes, what only training reads, and second names of tensors that are used. */
 static gboolean
 may_be_unused(const DinoR1Config *config, const gchar *name)
 {
     gint layer, length = 0;
 
     if (g_str_has_suffix(name, ".attention.self.relative_position_index") ||
-        g_str_equal(name, "model.text_backbone.embeddings.position_ids") ||
+        g_str_equal(name, "model.text_backbone.embeddings.position_ids") || g_str_equal(name, DINOR1_LOGIT_SCALE) ||
         g_str_has_prefix(name, "model.text_backbone.pooler."))
         return TRUE;
     if (g_str_has_prefix(name, "model.decoder."))

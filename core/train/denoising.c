@@ -145,6 +145,22 @@ dinor1_make_denoising(const DinoR1ImageLabels *images, guint n_images, const Din
 }
 
 void
+dinor1_denoising_keep(DinoR1Denoising *denoising, guint n_images, guint n_tokens, guint rank, guint n_ranks)
+{
+    const gsize n = denoising->n_queries;
+    gsize to = 0;
+
+    for (gsize from = rank; from < n_images; from += n_ranks, to++) {
+        memmove(denoising->index + to * n, denoising->index + from * n, n * sizeof *denoising->index);
+        memmove(denoising->boxes + to * n * 4, denoising->boxes + from * n * 4, n * 4 * sizeof(gfloat));
+        memmove(denoising->classes + to * n * n_tokens, denoising->classes + from * n * n_tokens,
+            n * n_tokens * sizeof(gfloat));
+        memmove(denoising->target_boxes + to * n * 4, denoising->target_boxes + from * n * 4, n * 4 * sizeof(gfloat));
+        memmove(denoising->positive + to * n, denoising->positive + from * n, n * sizeof(gfloat));
+    }
+}
+
+void
 dinor1_denoising_free(DinoR1Denoising *denoising)
 {
     g_free(denoising->index);

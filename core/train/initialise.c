@@ -3,6 +3,8 @@
  */
 #include "train/initialise.h"
 
+#include "model/build.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -101,6 +103,8 @@ dinor1_initialise(const DinoR1Config *config, const gchar *name, const DinoR1Sha
 
     if (g_str_has_suffix(name, "_param")) /* layer scale of the fusion */
         fill(data, n, 1e-4f);
+    else if (g_str_equal(name, DINOR1_LOGIT_SCALE)) /* of CLIP */
+        fill(data, n, logf(1 / 0.07f));
     else if (contains(name, "class_embed"))
         fill(data, n, -logf(99));
     else if (g_str_has_suffix(name, "sampling_offsets.bias"))

@@ -20,6 +20,7 @@ dinor1_loss_weights_init(DinoR1LossWeights *weights)
         .grqo_alpha = 0.01f,
         .grqo_beta = 0.04f,
         .n_muted = -1,
+        .contrastive = 100,
     };
 }
 

@@ -52,6 +52,11 @@ typedef struct {
 void dinor1_build_advantage(
     DinoR1Graph *graph, DinoR1Tensor *cost, const DinoR1Group *group, DinoR1Advantage *advantage);
 
+/* Symmetric cross-entropy of the similarities exp(s) cos(a_i, b_j), s the weight
+ * DINOR1_LOGIT_SCALE, with i = j as the right answers, [1]. @means,
+ * @text [C, D]; @text's rows are of length 1. */
+DinoR1Tensor *dinor1_build_contrastive(DinoR1Graph *graph, DinoR1Tensor *means, DinoR1Tensor *text);
+
 /* The mean over images and queries of rho - log(rho) - 1 with rho = (o_ref + 2e-9) / (o + 2e-9), [1]. @objectness,
  * @reference: logits [B, Q] at the same locations. */
 DinoR1Tensor *dinor1_build_kl(DinoR1Graph *graph, DinoR1Tensor *objectness, DinoR1Tensor *reference);

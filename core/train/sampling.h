@@ -51,6 +51,8 @@ typedef struct {
 
 DinoR1Denoising *dinor1_make_denoising(const DinoR1ImageLabels *images, guint n_images,
     const DinoR1PromptChoice *choice, guint n_tokens, gint64 n_matching, DinoR1Rng *rng);
+/* Leaves the images rank, rank + n_ranks, … of @n_images; n_positive stays that of all. */
+void dinor1_denoising_keep(DinoR1Denoising *denoising, guint n_images, guint n_tokens, guint rank, guint n_ranks);
 void dinor1_denoising_free(DinoR1Denoising *denoising);
 
 /* Embeddings of the last batches' prompts, by class, to serve as negatives when a batch is small. */

@@ -3,6 +3,8 @@
  */
 #include "train/step.h"
 
+#include "train/ranks.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -13,10 +15,12 @@ struct _DinoR1TrainStep {
     gsize n_images, n_boxes, n_tokens, n_queries, n_positions;
     const gfloat **gradients; /* by parameter; the program's memory, or copies where that is a device's */
     guint n_parameters;
-    const gfloat *embeddings;
+    gsize n_prompts;      /* C + Cn */
     GPtrArray *downloads; /* Download */
     GPtrArray *buffers;   /* owned gfloat arrays */
     gfloat *boxes, *labels, *padding_cost, *costs, *objectness;
+    gfloat *select;              /* [C + Cn, B*M] */
+    gfloat *prompts, *exchanged; /* [C + Cn, D] of all processes: the model's; whatever else is exchanged */
     DinoR1SetTargets targets;
 };
 
@@ -43,7 +47,9 @@ dinor1_train_complete_parameters(DinoR1Parameters *parameters, const DinoR1Confi
     DinoR1TrainSpec spec = {.graph = {.config = config, .height = 64, .width = 64, .batch = 1, .n_tokens = 1},
         .n_boxes = 1,
         .n_classes = 1,
-        .n_denoising = 2};
+        .n_denoising = 2,
+        .n_named = config->has_text ? 1 : 0,
+        .share = 1};
     g_autoptr(DinoR1Graph) training = NULL;
 
     dinor1_loss_weights_init(&spec.weights);
@@ -102,7 +108,9 @@ make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
     step->targets.positive = new_buffer(step, n_queries);
     step->n_positions = (gsize)(dinor1_shape_size(&objectness->shape) / objectness->shape.dims[0]);
     step->objectness = new_buffer(step, step->n_images * step->n_positions);
-    step->embeddings = result_memory(step, "embeddings");
+    step->select = new_buffer(step, step->n_prompts * n_boxes);
+    step->prompts = new_buffer(step, step->n_prompts * (gsize)step->spec.graph.config->d_model);
+    step->exchanged = new_buffer(step, step->n_prompts * (gsize)step->spec.graph.config->d_model);
     step->n_parameters = dinor1_parameters_get_n(parameters);
     step->gradients = g_new0(const gfloat *, step->n_parameters);
     for (guint i = 0; i < step->n_parameters; i++) {
@@ -129,6 +137,7 @@ dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters,
     step->n_images = (gsize)spec->graph.batch;
     step->n_boxes = (gsize)spec->n_boxes;
     step->n_tokens = (gsize)spec->graph.n_tokens;
+    step->n_prompts = (gsize)(spec->n_classes + spec->n_named);
     step->n_queries = (gsize)dinor1_train_spec_n_queries(spec);
     step->downloads = g_ptr_array_new_with_free_func(download_free);
     step->buffers = g_ptr_array_new_with_free_func(g_free);
@@ -179,32 +188,109 @@ gather_labels(DinoR1TrainStep *step, const DinoR1TrainBatch *batch)
     }
 }
 
+static guint
+count_boxes(const DinoR1TrainBatch *batch, guint n_images, guint class_index)
+{
+    const DinoR1ImageLabels *images = batch->all_images ? batch->all_images : batch->images;
+    guint n = 0;
+
+    for (guint i = 0; i < n_images; i++)
+        for (guint j = 0; j < images[i].n_boxes; j++)
+            n += images[i].classes[j] == class_index;
+    return n;
+}
+
+/* 1 for the box that is a class's prompt, if it is one of this process's. */
+static void
+select_prompts(DinoR1TrainStep *step, const DinoR1TrainBatch *batch)
+{
+    const gsize rank = batch->ranks ? batch->ranks->rank : 0, n_ranks = batch->ranks ? batch->ranks->n_ranks : 1;
+
+    for (gint i = 0; i < step->spec.n_classes; i++) {
+        const gsize at = (gsize)batch->choice->prompt_index[i], image = at / step->n_boxes;
+
+        if (image % n_ranks == rank)
+            step->select[((gsize)i * step->n_images + image / n_ranks) * step->n_boxes + at % step->n_boxes] = 1;
+    }
+}
+
+/* The weights of a mean over a class's boxes of all processes. */
+static void
+select_means(DinoR1TrainStep *step, const DinoR1TrainBatch *batch)
+{
+    const guint n_all = batch->all_images ? batch->n_all_images : (guint)step->n_images;
+
+    for (gint k = 0; k < step->spec.n_named; k++) {
+        const guint class_index = batch->choice->classes[batch->named[k]];
+        const gfloat weight = 1 / (gfloat)MAX(count_boxes(batch, n_all, class_index), 1);
+        gfloat *row = step->select + (gsize)(step->spec.n_classes + k) * step->n_images * step->n_boxes;
+
+        for (gsize i = 0; i < step->n_images; i++)
+            for (guint j = 0; j < batch->images[i].n_boxes; j++)
+                if (batch->images[i].classes[j] == class_index)
+                    row[i * step->n_boxes + j] = weight;
+    }
+}
+
+static void
+fill_select(DinoR1TrainStep *step, const DinoR1TrainBatch *batch)
+{
+    memset(step->select, 0, step->n_prompts * step->n_images * step->n_boxes * sizeof(gfloat));
+    select_prompts(step, batch);
+    select_means(step, batch);
+}
+
 static gboolean
 set(DinoR1Program *program, const gchar *name, gconstpointer data, gsize n, GError **error)
 {
     return dinor1_program_set(program, name, data, n * 4, error);
 }
 
-/* What a model needs to find the prompts of a batch. */
+/* This process's part of the prompts. */
 static gboolean
-set_images(const DinoR1TrainStep *step, DinoR1Program *program, const DinoR1TrainBatch *batch, GError **error)
+run_prompts(const DinoR1TrainStep *step, DinoR1Program *program, const DinoR1TrainBatch *batch, GError **error)
 {
     const DinoR1GraphSpec *spec = &step->spec.graph;
+    const gsize n_boxes = step->n_images * step->n_boxes;
     const gsize n_pixels = step->n_images * (gsize)spec->height * (gsize)spec->width * 3;
-    const gsize n_classes = (gsize)step->spec.n_classes;
-    const gsize n_negatives = (gsize)step->spec.n_negatives * (gsize)spec->config->d_model;
 
     return set(program, "pixel_values", batch->pixels, n_pixels, error) &&
-           set(program, "boxes", step->boxes, step->n_images * step->n_boxes * 4, error) &&
-           (!n_classes || set(program, "prompt_index", batch->choice->prompt_index, n_classes, error)) &&
-           (!n_negatives || set(program, "negatives", batch->negatives, n_negatives, error));
+           set(program, "boxes", step->boxes, n_boxes * 4, error) &&
+           (!step->n_prompts || set(program, "select", step->select, step->n_prompts * n_boxes, error)) &&
+           dinor1_program_run_stage(program, 0, error);
+}
+
+/* Replaces the result @name by its sum over all processes, which the next stage reads; @sum (out) keeps it, too. A
+ * graph without that result adds nothing. */
+static gboolean
+exchange(DinoR1TrainStep *step, DinoR1Program *program, const gchar *name, const DinoR1TrainBatch *batch, gfloat *sum,
+    GError **error)
+{
+    const gsize n = step->n_prompts * (gsize)step->spec.graph.config->d_model;
+    g_autofree gchar *all = g_strconcat(name, ".all", NULL);
+
+    if (n == 0)
+        return TRUE;
+    if (!dinor1_graph_find(dinor1_program_get_graph(program), name))
+        memset(sum, 0, n * sizeof *sum);
+    else if (!dinor1_program_get(program, name, sum, n * sizeof *sum, error))
+        return FALSE;
+    return dinor1_ranks_sum(batch->ranks, sum, n, error) && set(program, all, sum, n, error);
+}
+
+static gboolean
+set_negatives(const DinoR1TrainStep *step, DinoR1Program *program, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gsize n = (gsize)step->spec.n_negatives * (gsize)step->spec.graph.config->d_model;
+
+    return n == 0 || set(program, "negatives", batch->negatives, n, error);
 }
 
 static gboolean
 set_denoising(DinoR1TrainStep *step, const DinoR1Denoising *dn, GError **error)
 {
     const gsize n = dn->n_queries, n_all = n + step->n_queries;
-    const gfloat per_positive = 1 / (gfloat)MAX(dn->n_positive, 1);
+    const gfloat per_positive = step->spec.share > 0 ? 1 / (gfloat)MAX(dn->n_positive, 1) : 0;
     DinoR1Program *program = step->program;
 
     return set(program, "dn.index", dn->index, step->n_images * n, error) &&
@@ -221,12 +307,11 @@ run_forward(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error
 {
     const gsize n_boxes = step->n_images * step->n_boxes;
 
-    gather_labels(step, batch);
-    return set_images(step, step->program, batch, error) &&
+    return set_negatives(step, step->program, batch, error) &&
            set(step->program, "labels", step->labels, n_boxes * step->n_tokens, error) &&
            set(step->program, "padding_cost", step->padding_cost, n_boxes, error) &&
            (!step->spec.n_denoising || set_denoising(step, batch->denoising, error)) &&
-           dinor1_program_run_stage(step->program, 0, error);
+           dinor1_program_run_stage(step->program, 1, error);
 }
 
 static gboolean
@@ -254,15 +339,17 @@ match_set(DinoR1TrainStep *step, gint index, const DinoR1TrainBatch *batch, GErr
 static gboolean
 match_all(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
 {
+    const DinoR1ImageLabels *images = batch->all_images ? batch->all_images : batch->images;
+    const gsize n_images = batch->all_images ? batch->n_all_images : step->n_images;
     gsize n_positive = 0;
     gfloat per_positive;
 
     for (gint i = 0; i <= step->spec.graph.config->decoder_layers; i++)
         if (!match_set(step, i, batch, error))
             return FALSE;
-    for (gsize i = 0; i < step->n_images; i++)
-        n_positive += MIN(batch->images[i].n_boxes, step->n_queries);
-    per_positive = 1 / (gfloat)MAX(n_positive, 1);
+    for (gsize i = 0; i < n_images; i++)
+        n_positive += MIN(images[i].n_boxes, step->n_queries);
+    per_positive = step->spec.share > 0 ? 1 / (gfloat)MAX(n_positive, 1) : 0;
     return set(step->program, "per_positive", &per_positive, 1, error);
 }
 
@@ -272,7 +359,7 @@ run_reference(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **err
 {
     const gsize n = step->n_images * step->n_positions;
 
-    return set_images(step, step->reference, batch, error) && dinor1_program_run(step->reference, error) &&
+    return set_negatives(step, step->reference, batch, error) && dinor1_program_run_stage(step->reference, 1, error) &&
            dinor1_program_get(step->reference, "objectness", step->objectness, n * sizeof(gfloat), error) &&
            set(step->program, "reference_objectness", step->objectness, n, error);
 }
@@ -293,6 +380,7 @@ set_group(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
            set(step->program, "mute", mute, step->n_queries, error);
 }
 
+/* This process's shares. */
 static gboolean
 read_losses(const DinoR1TrainStep *step, DinoR1TrainLosses *losses, GError **error)
 {
@@ -301,7 +389,8 @@ read_losses(const DinoR1TrainStep *step, DinoR1TrainLosses *losses, GError **err
         gfloat *to;
     } terms[] = {{"loss", &losses->total}, {"loss.class", &losses->classes}, {"loss.l1", &losses->l1},
         {"loss.giou", &losses->giou}, {"loss.dn", &losses->denoising}, {"loss.advantage", &losses->advantage},
-        {"loss.kl", &losses->kl}, {"reward.mean", &losses->reward_mean}, {"reward.std", &losses->reward_std}};
+        {"loss.kl", &losses->kl}, {"loss.contrastive", &losses->contrastive}, {"reward.mean", &losses->reward_mean},
+        {"reward.std", &losses->reward_std}};
     const DinoR1Graph *graph = dinor1_program_get_graph(step->program);
 
     memset(losses, 0, sizeof *losses);
@@ -324,13 +413,60 @@ download_all(const DinoR1TrainStep *step, GError **error)
     return TRUE;
 }
 
-gboolean
-dinor1_train_step_run(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error)
+static gboolean
+set_text(const DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gsize n = (gsize)step->spec.n_named * (gsize)step->spec.graph.config->d_model;
+
+    return !dinor1_graph_find(dinor1_program_get_graph(step->program), "text") ||
+           set(step->program, "text", batch->text, n, error);
+}
+
+/* Between the exchanges every process works for itself; each piece of work ends in their agreement that all went well,
+ * so that none waits for one that has given up. */
+static gboolean
+work_to_prompts(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
+{
+    gather_labels(step, batch);
+    fill_select(step, batch);
+    return run_prompts(step, step->program, batch, error) &&
+           (!step->reference || run_prompts(step, step->reference, batch, error));
+}
+
+static gboolean
+work_to_losses(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
 {
     return run_forward(step, batch, error) && match_all(step, batch, error) &&
            (!step->reference || (run_reference(step, batch, error) && set_group(step, batch, error))) &&
-           dinor1_program_run_stage(step->program, 1, error) && read_losses(step, losses, error) &&
+           set_text(step, batch, error) && dinor1_program_run_stage(step->program, 2, error);
+}
+
+static gboolean
+work_to_gradients(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error)
+{
+    return dinor1_program_run_stage(step->program, 3, error) && read_losses(step, losses, error) &&
            download_all(step, error);
+}
+
+gboolean
+dinor1_train_step_run(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error)
+{
+    GError *mine = NULL;
+
+    work_to_prompts(step, batch, &mine);
+    if (!dinor1_ranks_agree(batch->ranks, mine, error) ||
+        !exchange(step, step->program, "prompts", batch, step->prompts, error) ||
+        (step->reference && !exchange(step, step->reference, "prompts", batch, step->exchanged, error)))
+        return FALSE;
+    mine = NULL;
+    work_to_losses(step, batch, &mine);
+    if (!dinor1_ranks_agree(batch->ranks, mine, error) ||
+        !exchange(step, step->program, "gradient:prompts", batch, step->exchanged, error))
+        return FALSE;
+    mine = NULL;
+    work_to_gradients(step, batch, losses, &mine);
+    return dinor1_ranks_agree(batch->ranks, mine, error) &&
+           dinor1_ranks_sum(batch->ranks, (gfloat *)losses, sizeof *losses / sizeof(gfloat), error);
 }
 
 const gfloat *const *
@@ -340,9 +476,9 @@ dinor1_train_step_get_gradients(const DinoR1TrainStep *step)
 }
 
 const gfloat *
-dinor1_train_step_get_embeddings(const DinoR1TrainStep *step)
+dinor1_train_step_get_prompts(const DinoR1TrainStep *step)
 {
-    return step->embeddings;
+    return step->prompts;
 }
 
 DinoR1Program *

@@ -8,6 +8,7 @@
 #include "graph/program.h"
 #include "train/parameters.h"
 #include "train/sampling.h"
+#include <dinor1/train.h>
 
 G_BEGIN_DECLS
 
@@ -18,6 +19,13 @@ typedef struct {
     const DinoR1PromptChoice *choice; /* C classes */
     const gfloat *negatives;          /* [R, D]; NULL without */
     const DinoR1Denoising *denoising; /* R_dn queries; NULL without */
+    const guint *named;               /* [Cn] those of the C that have a text, rising; NULL without */
+    const gfloat *text;               /* [Cn, D] of length 1; NULL without */
+    /* Where several processes share a batch, of which this one has the images rank, rank + n_ranks, …; @choice counts
+     * in all of them. */
+    const DinoR1TrainRanks *ranks;       /* NULL = alone */
+    const DinoR1ImageLabels *all_images; /* [n_all_images]; NULL = images */
+    guint n_all_images;
 } DinoR1TrainBatch;
 
 /* The terms of the loss, weighted, as they add up to it; and what GRQO makes of the last layer. */
@@ -26,6 +34,7 @@ typedef struct {
     gfloat classes, l1, giou;       /* proposals and decoder layers */
     gfloat denoising;               /* 0 without */
     gfloat advantage, kl;           /* 0 without GRQO */
+    gfloat contrastive;             /* 0 without texts */
     gfloat reward_mean, reward_std; /* means over the images; 0 without GRQO */
 } DinoR1TrainLosses;
 
@@ -41,13 +50,14 @@ DinoR1TrainStep *dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parame
     DinoR1Parameters *reference, DinoR1Backend *backend, GError **error);
 void dinor1_train_step_free(DinoR1TrainStep *step);
 
-/* FAILED with a matching cost that is not finite (names the image's number in the batch). */
+/* The losses are those of all processes; the gradients this one's share. FAILED with a matching cost that is not finite
+ * (names the image's number among this process's). */
 gboolean dinor1_train_step_run(
     DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error);
 
 /* The results of the last run, valid until the next. */
 const gfloat *const *dinor1_train_step_get_gradients(const DinoR1TrainStep *step); /* by parameter index; NULL = none */
-const gfloat *dinor1_train_step_get_embeddings(const DinoR1TrainStep *step);       /* [B, M, D] */
+const gfloat *dinor1_train_step_get_prompts(const DinoR1TrainStep *step);          /* [C, D], of all processes */
 
 DinoR1Program *dinor1_train_step_get_program(DinoR1TrainStep *step);
 

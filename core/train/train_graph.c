@@ -13,6 +13,7 @@ typedef struct {
     const DinoR1TrainSpec *spec;
     DinoR1Tables tables;
     DinoR1Tensor *boxes; /* [B, M, 4] */
+    DinoR1Tensor *means; /* [Cn, D] of each named class's embeddings; NULL without */
     DinoR1Tokens tokens;
     DinoR1Selection selection;
     gint64 n_queries; /* Q */
@@ -59,21 +60,35 @@ identity_mask(DinoR1Graph *graph, gint64 n)
     return dinor1_graph_constant(graph, DINOR1_F32, DINOR1_SHAPE(1, n, n), mask);
 }
 
-/* The prompt tokens [1, U, D]: one embedding per class, then the remembered ones. */
+/* Each class's prompt and each named class's mean embedding, over the boxes of all processes, [C + Cn, D]. */
+static DinoR1Tensor *
+exchange_prompts(Step *step, DinoR1Tensor *embeddings)
+{
+    const DinoR1TrainSpec *spec = step->spec;
+    const gint64 n_boxes = (gint64)spec->graph.batch * spec->n_boxes;
+    DinoR1Tensor *select = input(step, DINOR1_SHAPE(spec->n_classes + spec->n_named, n_boxes), "select");
+
+    embeddings = dinor1_reshape(step->graph, embeddings, DINOR1_SHAPE(n_boxes, spec->graph.config->d_model));
+    return dinor1_graph_exchange(
+        step->graph, "prompts", dinor1_matmul(step->graph, select, FALSE, embeddings, FALSE, 1, NULL, NULL));
+}
+
+/* The prompt tokens [1, U, D]: one embedding per class, then the remembered ones. Ends stage 0. */
 static DinoR1Tensor *
 pick_prompts(Step *step, DinoR1Tensor *embeddings)
 {
     const DinoR1TrainSpec *spec = step->spec;
     const gint64 d = spec->graph.config->d_model;
-    DinoR1Tensor *parts[2];
+    DinoR1Tensor *parts[2], *all;
     guint n_parts = 0;
 
     if (spec->n_classes > 0) {
-        DinoR1Tensor *index =
-            dinor1_graph_input(step->graph, "prompt_index", DINOR1_I32, DINOR1_SHAPE(spec->n_classes));
-
-        embeddings = dinor1_reshape(step->graph, embeddings, DINOR1_SHAPE(-1, d));
-        parts[n_parts++] = dinor1_gather(step->graph, embeddings, index);
+        all = exchange_prompts(step, embeddings);
+        parts[n_parts++] = dinor1_slice(step->graph, all, 0, 0, spec->n_classes);
+        if (spec->n_named > 0)
+            step->means = dinor1_slice(step->graph, all, 0, spec->n_classes, spec->n_named);
+    } else {
+        dinor1_graph_next_stage(step->graph);
     }
     if (spec->n_negatives > 0)
         parts[n_parts++] = input(step, DINOR1_SHAPE(spec->n_negatives, d), "negatives");
@@ -96,7 +111,6 @@ build_forward(Step *step, const DinoR1Geometry *geometry, DinoR1Tensor **memory)
     step->boxes = input(step, DINOR1_SHAPE(spec->batch, step->spec->n_boxes, 4), "boxes");
     prompts.n_tokens = step->spec->n_boxes;
     embeddings = dinor1_build_visual_prompts(step->graph, &prompts, &step->tables, feat, step->boxes);
-    dinor1_graph_output(step->graph, "embeddings", embeddings);
     step->tokens.tokens = pick_prompts(step, embeddings);
     step->tokens.mask = identity_mask(step->graph, spec->n_tokens);
     step->tokens.position =
@@ -248,6 +262,7 @@ group_loss(Step *step, DinoR1Tensor **loss)
     const DinoR1LossWeights *weights = &step->spec->weights;
     const gint64 batch = step->spec->graph.batch, n = step->tables.geometry->n_positions;
     const gint n_layers = step->n_sets - 1;
+    const gfloat share = step->spec->share, per_image = share / (gfloat)batch;
     const DinoR1Group group = {
         input(step, DINOR1_SHAPE(batch, 1), "has_boxes"), input(step, DINOR1_SHAPE(1, step->n_queries), "mute")};
     DinoR1Tensor *reference = input(step, DINOR1_SHAPE(batch, n, 1), "reference_objectness"), *sum = NULL, *current;
@@ -258,17 +273,29 @@ group_loss(Step *step, DinoR1Tensor **loss)
         sum = plus(step->graph, sum, advantage.advantage);
     }
     dinor1_graph_output(step->graph, "reward.mean",
-        dinor1_affine(step->graph, dinor1_build_total(step->graph, advantage.reward_mean), 1 / (gfloat)batch, 0));
+        dinor1_affine(step->graph, dinor1_build_total(step->graph, advantage.reward_mean), per_image, 0));
     dinor1_graph_output(step->graph, "reward.std",
-        dinor1_affine(step->graph, dinor1_build_total(step->graph, advantage.reward_std), 1 / (gfloat)batch, 0));
-    add_named(step, "loss.advantage", dinor1_affine(step->graph, sum, -weights->grqo_alpha, 0), loss);
+        dinor1_affine(step->graph, dinor1_build_total(step->graph, advantage.reward_std), per_image, 0));
+    add_named(step, "loss.advantage", dinor1_affine(step->graph, sum, -weights->grqo_alpha * share, 0), loss);
 
     current = dinor1_reshape(step->graph, step->selection.objectness, DINOR1_SHAPE(batch, n, 1));
     current = dinor1_gather(step->graph, current, step->selection.indices);
     reference = dinor1_gather(step->graph, reference, step->selection.indices);
     add_named(step, "loss.kl",
+        dinor1_affine(step->graph, dinor1_build_kl(step->graph, current, reference),
+            weights->grqo_beta * (gfloat)n_layers * share, 0),
+        loss);
+}
+
+static void
+contrastive_loss(Step *step, DinoR1Tensor **loss)
+{
+    const DinoR1TrainSpec *spec = step->spec;
+    DinoR1Tensor *text = input(step, DINOR1_SHAPE(spec->n_named, spec->graph.config->d_model), "text");
+
+    add_named(step, "loss.contrastive",
         dinor1_affine(
-            step->graph, dinor1_build_kl(step->graph, current, reference), weights->grqo_beta * (gfloat)n_layers, 0),
+            step->graph, dinor1_build_contrastive(step->graph, step->means, text), spec->weights.contrastive, 0),
         loss);
 }
 
@@ -317,6 +344,8 @@ dinor1_build_training(const DinoR1TrainSpec *spec, DinoR1WeightFunc weights, gpo
         denoising_loss(&step, &loss);
     if (spec->weights.grqo_alpha != 0 || spec->weights.grqo_beta != 0)
         group_loss(&step, &loss);
+    if (spec->n_named > 0 && spec->weights.contrastive > 0)
+        contrastive_loss(&step, &loss);
     dinor1_graph_output(step.graph, "loss", loss);
     if (loss)
         build_gradients(step.graph, loss);

@@ -5,8 +5,11 @@
  * M boxes of an image (padded to the largest number in the batch, at least 1), U prompt tokens: C classes of the batch,
  * then R remembered negatives; R_dn denoising queries per image, before the Q matching ones.
  *
- * Stage 0 is the forward pass up to the matching costs; the caller reads them, matches, fills the targets; stage 1 is
- * the losses and the backward pass.
+ * The stages:
+ *  0: pixels to the embeddings of this process's boxes, and what they add to the prompts of all; the caller sums;
+ *  1: the rest of the forward pass up to the matching costs; the caller reads them, matches, fills the targets;
+ *  2: this process's share of the losses, and the backward pass down to the prompts; the caller sums their gradient;
+ *  3: the rest of the backward pass.
  */
 #pragma once
 
@@ -22,6 +25,7 @@ typedef struct {
     gfloat cost_focal, cost_l1, cost_giou; /* of the matcher and of GRQO's reward: 2, 5, 2 */
     gfloat grqo_alpha, grqo_beta;          /* 0.01, 0.04; both 0 = SFT */
     gint n_muted; /* queries at the end of the selection order without an advantage of their own; -1 = round(Q/3) */
+    gfloat contrastive; /* 100 */
 } DinoR1LossWeights;
 
 void dinor1_loss_weights_init(DinoR1LossWeights *weights);
@@ -33,6 +37,8 @@ typedef struct {
     gint n_classes;   /* C, may be 0 when no image of the batch has a box and there are negatives */
     gint n_negatives; /* R */
     gint n_denoising; /* R_dn, 0 = none */
+    gint n_named;     /* Cn: those of the C that have a text, for the contrastive loss; 0 = without */
+    gfloat share; /* of the batch's images: 1 for one process, 0 for one whose image is a blank to keep it company */
 } DinoR1TrainSpec;
 
 /* Sets of predictions that are matched and have a loss: the encoder's proposals, then the decoder's layers. */
@@ -45,14 +51,17 @@ typedef struct {
  * Inputs of stage 0:
  *  "pixel_values" [B, H, W, 3]
  *  "boxes" [B, M, 4] (cx, cy, w, h of the image; padding: a box in the middle)
- *  "prompt_index" [C] i32: which of the B*M boxes is the prompt of each class
+ *  "select" [C + Cn, B*M]: which box is the prompt of each class, then the weights of each named class's mean
+ * Result of stage 0: "prompts" [C + Cn, D]; with C = 0 there is nothing to exchange.
+ * Inputs of stage 1:
+ *  "prompts.all" [C + Cn, D]: the sum of "prompts" over all processes
  *  "negatives" [R, D]
  *  "labels" [B, M, U] one-hot, 0 for padding
  *  "padding_cost" [B, 1, M]: 0, or DINOR1_PADDING_COST for padding
  *  "dn.index" [B, R_dn] i32 noised class, "dn.boxes" [B, R_dn, 4], "dn.mask" [1, R_dn + Q, R_dn + Q] 0 or -inf
- * Results of stage 0, for each set s: "cost.s" [B, Q, M]; and "embeddings" [B, M, D], "objectness" [B, N].
- * Inputs of stage 1, for each set s: "target.s.class" [B, Q, U], "target.s.boxes" [B, Q, 4],
- *  "target.s.positive" [B, Q, 1] 0 or 1; "per_positive" [1]: 1 / number of positives of the batch;
+ * Results of stage 1, for each set s: "cost.s" [B, Q, M]; and "objectness" [B, N].
+ * Inputs of stage 2, for each set s: "target.s.class" [B, Q, U], "target.s.boxes" [B, Q, 4],
+ *  "target.s.positive" [B, Q, 1] 0 or 1; "per_positive" [1]: 1 / number of positives of all processes;
  *  the same with "dn" for s, and "dn.per_positive" [1]; with GRQO "reference_objectness" [B, N], "has_boxes" [B, 1],
  *  "mute" [1, Q] 1 or 0.
  * Results of stage 1: "loss" [1]; the terms "loss.class", "loss.l1", "loss.giou", "loss.dn", "loss.advantage",
@@ -63,8 +72,8 @@ DinoR1Graph *dinor1_build_training(const DinoR1TrainSpec *spec, DinoR1WeightFunc
 
 #define DINOR1_PADDING_COST 1e5f
 
-/* The forward pass of the reference model up to "objectness" [B, N], for the KL term: inputs "pixel_values", "boxes",
- * "prompt_index", "negatives". */
+/* The forward pass of the reference model up to "objectness" [B, N], for the KL term: stages 0 and 1 without the costs.
+ */
 DinoR1Graph *dinor1_build_reference(const DinoR1TrainSpec *spec, DinoR1WeightFunc weights, gpointer user_data);
 
 /* How many queries this batch's canvas selects, Q. */

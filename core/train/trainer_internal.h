@@ -4,7 +4,9 @@
 #pragma once
 
 #include "data/loader.h"
+#include "train/class_text.h"
 #include "train/optimizer.h"
+#include "train/ranks.h"
 #include "train/step.h"
 #include <dinor1/train.h>
 
@@ -14,7 +16,9 @@ struct _DinoR1Trainer {
     DinoR1Model *model;
     DinoR1Config config; /* the model's, as dino-r1; shares its strings */
     DinoR1Coco *data;
-    DinoR1TrainOptions options;
+    DinoR1TrainOptions options; /* without the caller's pointers */
+    gboolean is_shared;         /* several ranks train: ranks says which this is */
+    DinoR1TrainRanks ranks;
     DinoR1Loader *loader;
     DinoR1Backend *backend;
     DinoR1Parameters *parameters;
@@ -23,7 +27,10 @@ struct _DinoR1Trainer {
     DinoR1Optimizer *optimizer;
     DinoR1Schedule schedule;
     DinoR1PromptMemory *memory;
-    gfloat **gradients;    /* [n parameters] sums over the forward passes of an update; NULL = not trained */
+    DinoR1ClassText *text; /* NULL = no contrastive loss */
+    gfloat *sums;          /* [n_sums]: [n parameters] passes of an update with a gradient for each, then gradients */
+    gsize n_sums;
+    gfloat **gradients;    /* [n parameters] in sums: over the forward passes of an update; NULL = not trained */
     DinoR1TrainStep *step; /* planned for step_spec */
     DinoR1TrainSpec step_spec;
     DinoR1ImageSize *step_sizes;
@@ -32,5 +39,11 @@ struct _DinoR1Trainer {
 
 /* Updates of an epoch. */
 guint dinor1_trainer_count_updates(const DinoR1Trainer *trainer);
+/* NULL = alone. */
+const DinoR1TrainRanks *dinor1_trainer_get_ranks(const DinoR1Trainer *trainer);
+/* Whether the next update has the losses of GRQO. */
+gboolean dinor1_trainer_uses_grqo(const DinoR1Trainer *trainer);
+/* One forward and backward pass over batch @number of the epoch: adds to the gradients, the memory and @report. */
+gboolean dinor1_trainer_run_pass(DinoR1Trainer *trainer, guint number, DinoR1TrainReport *report, GError **error);
 
 G_END_DECLS

@@ -199,6 +199,7 @@ set_up(Fixture *fixture, const Job *job)
     fixture->model = dinor1_model_load(model, &error);
     g_assert_no_error(error);
     fixture->backend = dinor1_cpu_backend_new(job->level->n_threads, job->level->flags);
+    fixture->spec.share = 1;
     fixture->spec.graph.config = dinor1_model_get_config(fixture->model);
     dinor1_loss_weights_init(&fixture->spec.weights);
     if (g_str_equal(job->mode, "sft"))

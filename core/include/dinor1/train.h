@@ -24,13 +24,30 @@ typedef enum {
     DINOR1_TRAIN_COSINE,
 } DinoR1TrainSchedule;
 
+/**
+ * DinoR1TrainRanks:
+ *
+ * The processes (or machines) that train one model together: each takes the images rank, rank + n_ranks, … of every
+ * batch, and all have the same weights at every step. The caller transports. Every rank makes the same calls in the
+ * same order, so that both functions may wait for the others.
+ */
+typedef struct {
+    guint rank, n_ranks;
+    /* Replaces @values by their sums over all ranks: the same bits on every rank. */
+    gboolean (*sum)(gpointer user_data, gfloat *values, gsize n, GError **error);
+    /* TRUE if no rank brings an error; else FALSE on all of them, with the error of the lowest rank that has one.
+     * @mine: (nullable) (transfer none) */
+    gboolean (*agree)(gpointer user_data, const GError *mine, GError **error);
+    gpointer user_data;
+} DinoR1TrainRanks;
+
 /* dinor1_train_options_init() has the specification's numbers for one process and a small data set. */
 typedef struct {
     guint64 seed;
     guint n_threads; /* 0 = as many as the machine has */
     guint n_workers; /* threads that decode pictures ahead */
     guint epochs;
-    guint batch_size;     /* images of one forward pass */
+    guint batch_size;     /* images of one forward pass, over all ranks */
     guint accumulate;     /* forward passes per update */
     gfloat learning_rate; /* of one update */
     gfloat backbone_multiplier, weight_decay, max_norm;
@@ -45,6 +62,8 @@ typedef struct {
     guint n_negatives, memory_size;          /* remembered prompts: per step, kept */
     guint grqo_start;                        /* first epoch with GRQO; >= epochs = supervised only */
     gfloat grqo_alpha, grqo_beta, grqo_mute; /* mute: share of the queries without an advantage of their own */
+    const DinoR1TrainRanks *ranks;           /* (nullable): NULL = alone; copied */
+    gboolean skip_bad;                       /* take the next picture that can be decoded in place of one that cannot */
     gfloat contrastive; /* weight of the vision-language loss where the model has a text encoder; 0 = off */
     gpointer reserved[8];
 } DinoR1TrainOptions;
@@ -61,7 +80,7 @@ DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
  */
 DINOR1_API gboolean dinor1_model_create(const gchar *from, guint64 seed, const gchar *directory, GError **error);
 
-/* What one update did. Losses are weighted and means over its forward passes. */
+/* What one update did, over all ranks. Losses are weighted and means over its forward passes. */
 typedef struct {
     guint epoch, step, n_steps; /* step of the epoch, from 0 */
     gdouble loss, loss_class, loss_l1, loss_giou, loss_denoising, loss_advantage, loss_kl;
@@ -98,8 +117,8 @@ DINOR1_API gboolean dinor1_trainer_is_done(const DinoR1Trainer *trainer);
 /**
  * dinor1_trainer_step:
  *
- * One update. A loss or gradient that is not finite stops it before anything changes: FAILED, naming the term and the
- * images. An undecodable picture: its own error.
+ * One update, on all ranks together; an error of one is an error of all. A loss or gradient that is not finite stops it
+ * before anything changes: FAILED, naming the term and the images. An undecodable picture: its own error.
  */
 DINOR1_API gboolean dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error);
 

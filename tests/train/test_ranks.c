@@ -1,0 +1,411 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Several ranks (here: threads that meet) train as one process does, to 1e-5 in every loss.
+ */
+#include <dinor1/error.h>
+#include <dinor1/train.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_RANKS   3
+#define MAX_UPDATES 16
+#define TOLERANCE   1e-5 /* relative to losses above 1 */
+#define NORM        1e-4 /* the same of the gradient's norm, which sees kinks that the losses do not */
+#define PREPROCESS  "{\"size\": {\"shortest_edge\": 64, \"longest_edge\": 88}}"
+
+/* --- ranks that are threads ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    GMutex mutex;
+    GCond all_here;
+    guint n_ranks, n_here, round;
+    gfloat *values[MAX_RANKS];
+    const GError *errors[MAX_RANKS];
+    GError *agreed;
+} Meeting;
+
+typedef struct {
+    Meeting *meeting;
+    guint rank;
+} Seat;
+
+/* The last to come does the work of the round with what all have brought. */
+static void
+meet(Meeting *meeting, void (*work)(Meeting *meeting, gsize n), gsize n)
+{
+    const guint round = meeting->round;
+
+    if (++meeting->n_here < meeting->n_ranks) {
+        while (meeting->round == round)
+            g_cond_wait(&meeting->all_here, &meeting->mutex);
+        return;
+    }
+    work(meeting, n);
+    meeting->n_here = 0;
+    meeting->round++;
+    g_cond_broadcast(&meeting->all_here);
+}
+
+static void
+add_up(Meeting *meeting, gsize n)
+{
+    for (gsize i = 0; i < n; i++) {
+        gfloat sum = 0;
+
+        for (guint rank = 0; rank < meeting->n_ranks; rank++)
+            sum += meeting->values[rank][i];
+        for (guint rank = 0; rank < meeting->n_ranks; rank++)
+            meeting->values[rank][i] = sum;
+    }
+}
+
+static void
+find_error(Meeting *meeting, gsize n)
+{
+    g_clear_error(&meeting->agreed);
+    for (guint rank = 0; rank < meeting->n_ranks && !meeting->agreed; rank++)
+        meeting->agreed = meeting->errors[rank] ? g_error_copy(meeting->errors[rank]) : NULL;
+}
+
+static gboolean
+sum(gpointer user_data, gfloat *values, gsize n, GError **error)
+{
+    const Seat *seat = user_data;
+
+    g_mutex_lock(&seat->meeting->mutex);
+    seat->meeting->values[seat->rank] = values;
+    meet(seat->meeting, add_up, n);
+    g_mutex_unlock(&seat->meeting->mutex);
+    return TRUE;
+}
+
+static gboolean
+agree(gpointer user_data, const GError *mine, GError **error)
+{
+    const Seat *seat = user_data;
+    gboolean well;
+
+    g_mutex_lock(&seat->meeting->mutex);
+    seat->meeting->errors[seat->rank] = mine;
+    meet(seat->meeting, find_error, 0);
+    well = !seat->meeting->agreed;
+    if (!well && error)
+        *error = g_error_copy(seat->meeting->agreed);
+    g_mutex_unlock(&seat->meeting->mutex);
+    return well;
+}
+
+/* --- data ------------------------------------------------------------------------------------------------------- */
+
+/* How to train, on what. */
+typedef struct {
+    const gchar *name, *model;
+    guint n_ranks, batch_size, accumulate, grqo_start, epochs;
+    gboolean augment;
+    const gchar *kinds; /* one letter an image: 'b' with boxes, 'e' empty, 'x' cannot be decoded */
+} Job;
+
+/* One rank, or the process that is alone. */
+typedef struct {
+    const Job *job;
+    const gchar *directory; /* of the model */
+    DinoR1TrainRanks ranks;
+    Seat seat;
+    GString *seen; /* kinds of the images it decoded */
+    gdouble losses[MAX_UPDATES][9];
+    guint n_updates;
+    GError *error;
+    guint64 weights; /* and the rest of the final state: a sum over their bits */
+} Run;
+
+/* Smooth stripes, other ones in every picture. */
+static gboolean
+decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
+{
+    const Run *run = user_data;
+    const guint number = (guint)g_ascii_strtoull(file_name + 1, NULL, 10);
+    const gint width = 72 + 8 * (gint)(number % 3), height = 64 + 6 * (gint)(number % 4);
+    guint8 *pixels;
+
+    g_string_append_c(run->seen, file_name[0]);
+    if (file_name[0] == 'x') {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s: this picture is bad", file_name);
+        return FALSE;
+    }
+    pixels = g_malloc((gsize)width * (gsize)height * 3);
+    for (gint i = 0; i < width * height * 3; i++) {
+        const gdouble x = i / 3 % width, y = i / 3 / width;
+
+        pixels[i] = (guint8)(127 + 120 * sin(x * (0.1 + 0.03 * number) + y * 0.13 * (i % 3 + 1) + number));
+    }
+    *image = (DinoR1Image){.format = DINOR1_PIXEL_RGB, .width = width, .height = height};
+    image->planes[0] = pixels;
+    image->strides[0] = width * 3;
+    *memory = pixels;
+    return TRUE;
+}
+
+static DinoR1Coco *
+make_data(const gchar *kinds)
+{
+    const gchar *names[] = {"cup", "a red car", "dog"};
+    DinoR1Coco *coco = dinor1_coco_new();
+
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        dinor1_coco_add_category(coco, names[i]);
+    for (guint i = 0; kinds[i]; i++) {
+        g_autofree gchar *file = g_strdup_printf("%c%u", kinds[i], i);
+
+        dinor1_coco_add_image(coco, file, 72 + 8 * (gint)(i % 3), 64 + 6 * (gint)(i % 4));
+        for (guint k = 0; kinds[i] == 'b' && k < 1 + i % 3; k++) {
+            const DinoR1CocoBox box = {4 + 9 * k, 6 + 7 * (i % 4), 30 + 4 * k, 24 + 3 * i % 10};
+
+            g_assert_true(dinor1_coco_add_annotation(coco, (i + k) % 3, &box, NULL));
+        }
+    }
+    return coco;
+}
+
+/* The golden model with a small input. (transfer full): its directory. */
+static gchar *
+make_model(const gchar *model)
+{
+    g_autofree gchar *from = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", model, NULL);
+    g_autofree gchar *absolute = g_canonicalize_filename(from, NULL);
+    gchar *to = g_dir_make_tmp("dinor1-test-XXXXXX", NULL);
+    g_autofree gchar *preprocess = g_build_filename(to, "preprocessor_config.json", NULL);
+    g_autoptr(GDir) entries = g_dir_open(absolute, 0, NULL);
+    const gchar *name;
+
+    g_assert_nonnull(entries);
+    while ((name = g_dir_read_name(entries))) {
+        g_autofree gchar *target = g_build_filename(absolute, name, NULL), *link = g_build_filename(to, name, NULL);
+
+        g_assert_cmpint(symlink(target, link), ==, 0);
+    }
+    g_assert_true(g_file_set_contents(preprocess, PREPROCESS, -1, NULL));
+    return to;
+}
+
+static void
+remove_model(const gchar *directory)
+{
+    g_autoptr(GDir) entries = g_dir_open(directory, 0, NULL);
+    const gchar *name;
+
+    while ((name = g_dir_read_name(entries))) {
+        g_autofree gchar *path = g_build_filename(directory, name, NULL);
+
+        g_assert_cmpint(g_unlink(path), ==, 0);
+    }
+    g_assert_cmpint(g_rmdir(directory), ==, 0);
+}
+
+/* --- training --------------------------------------------------------------------------------------------------- */
+
+static void
+keep_losses(Run *run, const DinoR1TrainReport *report)
+{
+    const gdouble losses[] = {report->loss, report->loss_class, report->loss_l1, report->loss_giou,
+        report->loss_denoising, report->loss_advantage, report->loss_kl, report->loss_contrastive,
+        report->gradient_norm};
+
+    g_assert_cmpuint(run->n_updates, <, MAX_UPDATES);
+    memcpy(run->losses[run->n_updates++], losses, sizeof losses);
+}
+
+/* A sum over the bits of everything that a checkpoint holds. */
+static guint64
+digest(DinoR1Trainer *trainer)
+{
+    g_autofree gchar *path = NULL, *text = NULL;
+    guint64 hash = 0xcbf29ce484222325u;
+    gsize length;
+    gint fd = g_file_open_tmp("dinor1-test-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_close(fd, NULL);
+    g_assert_true(dinor1_trainer_save(trainer, path, NULL));
+    g_assert_true(g_file_get_contents(path, &text, &length, NULL));
+    g_unlink(path);
+    for (gsize i = 0; i < length; i++)
+        hash = (hash ^ (guchar)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static gpointer
+train(gpointer data)
+{
+    Run *run = data;
+    const Job *job = run->job;
+    const DinoR1FrameSource frames = {decode, run};
+    g_autoptr(DinoR1Coco) coco = make_data(job->kinds);
+    g_autoptr(DinoR1Model) model = dinor1_model_load(run->directory, &run->error);
+    g_autoptr(DinoR1Trainer) trainer = NULL;
+    DinoR1TrainOptions options;
+    DinoR1TrainReport report;
+
+    g_assert_no_error(run->error);
+    run->seen = g_string_new(NULL);
+    dinor1_train_options_init(&options);
+    options.n_threads = 1;
+    options.n_workers = 0;
+    options.epochs = job->epochs;
+    options.batch_size = job->batch_size;
+    options.accumulate = job->accumulate;
+    options.learning_rate = 1e-4f;
+    options.warmup_steps = 2;
+    options.augment = job->augment;
+    options.grqo_start = job->grqo_start;
+    options.average_decay = 0.9f;
+    options.ranks = run->ranks.n_ranks > 1 ? &run->ranks : NULL;
+    trainer = dinor1_trainer_new(model, coco, &frames, &options, &run->error);
+    g_assert_no_error(run->error);
+    while (!dinor1_trainer_is_done(trainer)) {
+        if (!dinor1_trainer_step(trainer, &report, &run->error))
+            return NULL;
+        keep_losses(run, &report);
+    }
+    run->weights = digest(trainer);
+    return NULL;
+}
+
+static void
+run_clear(Run *run)
+{
+    g_clear_error(&run->error);
+    g_string_free(run->seen, TRUE);
+}
+
+static void
+train_together(const Job *job, const gchar *directory, Run *runs)
+{
+    Meeting meeting = {.n_ranks = job->n_ranks};
+    GThread *threads[MAX_RANKS];
+
+    g_mutex_init(&meeting.mutex);
+    g_cond_init(&meeting.all_here);
+    for (guint i = 0; i < job->n_ranks; i++) {
+        runs[i] = (Run){.job = job, .directory = directory, .seat = {&meeting, i}};
+        runs[i].ranks = (DinoR1TrainRanks){i, job->n_ranks, sum, agree, &runs[i].seat};
+        threads[i] = g_thread_new("rank", train, &runs[i]);
+    }
+    for (guint i = 0; i < job->n_ranks; i++)
+        g_thread_join(threads[i]);
+    g_clear_error(&meeting.agreed);
+    g_mutex_clear(&meeting.mutex);
+    g_cond_clear(&meeting.all_here);
+}
+
+static void
+compare(const Run *alone, const Run *rank)
+{
+    g_assert_no_error(rank->error);
+    g_assert_cmpuint(rank->n_updates, ==, alone->n_updates);
+    for (guint u = 0; u < alone->n_updates; u++)
+        for (guint k = 0; k < G_N_ELEMENTS(alone->losses[u]); k++) {
+            const gdouble a = alone->losses[u][k], b = rank->losses[u][k];
+            const gdouble tolerance = k == G_N_ELEMENTS(alone->losses[u]) - 1 ? NORM : TOLERANCE;
+
+            if (!(fabs(a - b) <= tolerance * MAX(1, fabs(a)))) {
+                g_test_message(
+                    "rank %u, update %u, number %u: %.9g alone, %.9g together", rank->ranks.rank, u, k, a, b);
+                g_test_fail();
+            }
+        }
+}
+
+/* Whether all images of one of the rank's batches have no boxes. */
+static gboolean
+had_empty_batch(const Run *rank)
+{
+    const Job *job = rank->job;
+    const guint n = (guint)strlen(job->kinds);
+    const gchar *seen = rank->seen->str;
+
+    while (*seen) {
+        for (guint first = 0; first < n && *seen; first += job->batch_size) {
+            const guint size = MIN(job->batch_size, n - first);
+            const guint mine = (size + job->n_ranks - 1 - rank->ranks.rank) / job->n_ranks;
+
+            if (mine > 0 && strspn(seen, "e") >= mine)
+                return TRUE;
+            seen += mine;
+        }
+    }
+    return FALSE;
+}
+
+static void
+test_equal(gconstpointer data)
+{
+    const Job *job = data;
+    g_autofree gchar *directory = make_model(job->model);
+    Run alone = {.job = job, .directory = directory, .ranks = {.n_ranks = 1}}, ranks[MAX_RANKS];
+    guint n_empty = 0;
+
+    train(&alone);
+    g_assert_no_error(alone.error);
+    train_together(job, directory, ranks);
+    for (guint i = 0; i < job->n_ranks; i++) {
+        compare(&alone, &ranks[i]);
+        g_assert_cmpuint(ranks[i].weights, ==, ranks[0].weights); /* to the last bit */
+        n_empty += had_empty_batch(&ranks[i]);
+    }
+    g_assert_cmpint(n_empty > 0, ==, strchr(job->kinds, 'e') != NULL);
+    g_assert_cmpint(alone.losses[0][7] > 0, ==, g_str_equal(job->model, "models/dino-r1")); /* contrastive */
+    g_test_message(
+        "%u updates, losses from %g to %g", alone.n_updates, alone.losses[0][0], alone.losses[alone.n_updates - 1][0]);
+    for (guint i = 0; i < job->n_ranks; i++)
+        run_clear(&ranks[i]);
+    run_clear(&alone);
+    remove_model(directory);
+}
+
+/* What ends one rank ends all, with its words. */
+static void
+test_error(gconstpointer data)
+{
+    const Job *job = data;
+    g_autofree gchar *directory = make_model(job->model);
+    Run ranks[MAX_RANKS];
+    guint n_seen = 0;
+
+    train_together(job, directory, ranks);
+    for (guint i = 0; i < job->n_ranks; i++) {
+        g_assert_error(ranks[i].error, DINOR1_ERROR, DINOR1_ERROR_IO);
+        g_assert_nonnull(strstr(ranks[i].error->message, "this picture is bad"));
+        g_assert_cmpstr(ranks[i].error->message, ==, ranks[0].error->message);
+        n_seen += strchr(ranks[i].seen->str, 'x') != NULL;
+    }
+    g_assert_cmpuint(n_seen, ==, 1); /* the others did not meet it themselves */
+    for (guint i = 0; i < job->n_ranks; i++)
+        run_clear(&ranks[i]);
+    remove_model(directory);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const Job jobs[] = {
+        {"sft", "training/model", 2, 4, 1, 100, 3, TRUE, "bbbbbbbb"},
+        {"grqo", "training/model", 2, 4, 1, 1, 3, TRUE, "bbbbbbbb"},
+        {"accumulate", "training/model", 2, 4, 2, 1, 3, FALSE, "bbbbbbbbbb"},
+        {"some-empty", "training/model", 2, 4, 1, 1, 3, FALSE, "bebeebbebe"},
+        {"blank", "training/model", 3, 4, 1, 1, 2, FALSE, "bbbbb"}, /* the last batch has one image */
+        {"text", "models/dino-r1", 2, 4, 1, 1, 3, FALSE, "bbbbbbbb"},
+    };
+    static const Job bad = {"bad", "training/model", 2, 4, 1, 100, 1, FALSE, "bbbxbb"};
+
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(jobs); i++) {
+        g_autofree gchar *path = g_strdup_printf("/ranks/equal/%s", jobs[i].name);
+
+        g_test_add_data_func(path, &jobs[i], test_equal);
+    }
+    g_test_add_data_func("/ranks/error", &bad, test_error);
+    return g_test_run();
+}
