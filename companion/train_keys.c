@@ -47,6 +47,7 @@ static const TrainKey keys[] = {
     {"grqo.alpha", NUMBER(options.grqo_alpha), 0, 1e6},
     {"grqo.beta", NUMBER(options.grqo_beta), 0, 1e6},
     {"grqo.mute", NUMBER(options.grqo_mute), 0, 1},
+    {"contrastive", NUMBER(options.contrastive), 0, 1e6},
     {"save_every", COUNT(save_every), 1, 10000000},
     {"keep", COUNT(keep), 1, 10000},
     {"evaluate_every", COUNT(evaluate_every), 1, 100000},
