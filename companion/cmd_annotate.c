@@ -4,15 +4,17 @@
 #include "command.h"
 #include "frames.h"
 #include "interrupt.h"
+#include "model_options.h"
 #include "progress.h"
 
 #include <dinor1/dinor1.h>
 
 typedef struct {
-    gchar *model, *device, *prompts, *output;
+    ModelOptions model;
+    gchar *prompts, *output;
     gchar **arguments;
     gdouble threshold;
-    gint every, threads, size;
+    gint every;
     gboolean quiet;
 } Options;
 
@@ -37,25 +39,20 @@ check_options(const Options *options, GError **error)
         g_set_error(error, USAGE_ERROR, 0, "usage: %s %s", help.name, help.arguments);
         return FALSE;
     }
-    return command_require("--model", options->model, error) && command_require("--prompts", options->prompts, error) &&
+    return model_options_check(&options->model, error) && command_require("--prompts", options->prompts, error) &&
            command_require("--output", options->output, error) &&
            command_check_range("--threshold", options->threshold, 0, 1, error) &&
-           command_check_range("--every", options->every, 1, G_MAXINT, error) &&
-           command_check_range("--threads", options->threads, 0, 1024, error) &&
-           command_check_range("--size", options->size, 0, DINOR1_IMAGE_MAX_SIDE, error);
+           command_check_range("--every", options->every, 1, G_MAXINT, error);
 }
 
 static DinoR1Detector *
-make_detector(const Options *options, DinoR1Model *model, GError **error)
+make_detector(const Options *options, GError **error)
 {
     DinoR1DetectorOptions detector;
 
     dinor1_detector_options_init(&detector);
-    detector.device = options->device ? options->device : detector.device;
-    detector.n_threads = (guint)options->threads;
     detector.threshold = (gfloat)options->threshold;
-    detector.shortest_edge = options->size;
-    return dinor1_detector_new(model, &detector, error);
+    return model_options_open(&options->model, &detector, error);
 }
 
 static gchar *
@@ -138,7 +135,6 @@ static gboolean
 annotate(const Options *options, GError **error)
 {
     g_autoptr(Source) source = NULL;
-    g_autoptr(DinoR1Model) model = NULL;
     g_autoptr(DinoR1Detector) detector = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
 
@@ -149,8 +145,8 @@ annotate(const Options *options, GError **error)
         g_set_error(error, USAGE_ERROR, 0, "'%s': name the frame by its number, '#frame=N'", source->text);
         return FALSE;
     }
-    return (model = dinor1_model_load(options->model, error)) && (detector = make_detector(options, model, error)) &&
-           (bank = dinor1_prompt_bank_load(options->prompts, model, error)) &&
+    return (detector = make_detector(options, error)) &&
+           (bank = dinor1_prompt_bank_load(options->prompts, dinor1_detector_get_model(detector), error)) &&
            dinor1_detector_set_prompts(detector, bank, error) &&
            annotate_source(options, source, detector, bank, error);
 }
@@ -158,8 +154,7 @@ annotate(const Options *options, GError **error)
 static void
 options_clear(Options *options)
 {
-    g_free(options->model);
-    g_free(options->device);
+    model_options_clear(&options->model);
     g_free(options->prompts);
     g_free(options->output);
     g_strfreev(options->arguments);
@@ -169,15 +164,11 @@ static gboolean
 parse_and_annotate(gint argc, gchar **argv, Options *options, GError **error)
 {
     const GOptionEntry entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "model directory (required)", "DIR"},
+        MODEL_OPTION_ENTRIES(options->model),
         {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &options->prompts, "what to look for (required)", "BANK"},
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "the annotations (required)", "FILE"},
         {"every", 0, 0, G_OPTION_ARG_INT, &options->every, "take every N-th frame only (1)", "N"},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &options->threshold, "least score, 0 to 1 (0.3)", "SCORE"},
-        {"size", 0, 0, G_OPTION_ARG_INT, &options->size, "scale the picture's shortest side to this (0 = the model's)",
-            "PIXELS"},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
-        {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress and no summary", NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
         {NULL},

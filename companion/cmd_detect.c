@@ -5,16 +5,18 @@
 #include "detect_outputs.h"
 #include "exemplars.h"
 #include "interrupt.h"
+#include "model_options.h"
 #include "progress.h"
 
 #include <dinor1/dinor1.h>
 
 typedef struct {
     DetectOutputOptions outputs;
-    gchar *model, *prompts, *device;
+    ModelOptions model;
+    gchar *prompts;
     gchar **exemplars, **texts, **inputs;
     gdouble threshold, nms;
-    gint max_detections, threads, size, every;
+    gint max_detections, every;
     gboolean quiet;
 } Options;
 
@@ -64,28 +66,23 @@ check_options(const Options *options, GError **error)
             "nothing to look for: give --prompt 'LABEL=X,Y,WIDTH,HEIGHT', --prompts BANK or --text PHRASE");
         return FALSE;
     }
-    return command_require("--model", options->model, error) &&
+    return model_options_check(&options->model, error) &&
            command_check_range("--threshold", options->threshold, 0, 1, error) &&
            command_check_range("--nms", options->nms, 0, 1, error) &&
            command_check_range("--max-detections", options->max_detections, 1, 10000, error) &&
-           command_check_range("--threads", options->threads, 0, 1024, error) &&
-           command_check_range("--size", options->size, 0, DINOR1_IMAGE_MAX_SIDE, error) &&
            command_check_range("--every", options->every, 1, G_MAXINT, error);
 }
 
 static DinoR1Detector *
-make_detector(const Options *options, DinoR1Model *model, GError **error)
+make_detector(const Options *options, GError **error)
 {
     DinoR1DetectorOptions detector;
 
     dinor1_detector_options_init(&detector);
-    detector.device = options->device ? options->device : detector.device;
-    detector.n_threads = (guint)options->threads;
     detector.threshold = (gfloat)options->threshold;
     detector.nms = (gfloat)options->nms;
     detector.max_detections = (guint)options->max_detections;
-    detector.shortest_edge = options->size;
-    return dinor1_detector_new(model, &detector, error);
+    return model_options_open(&options->model, &detector, error);
 }
 
 /* The classes of the bank, then those pointed at, then those in words. */
@@ -203,7 +200,6 @@ detect(const Options *options, GError **error)
     g_autoptr(GPtrArray) sources = NULL;
     g_autoptr(GPtrArray) exemplars = NULL;
     g_autoptr(DetectOutputs) outputs = NULL;
-    g_autoptr(DinoR1Model) model = NULL;
     g_autoptr(DinoR1Detector) detector = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
 
@@ -211,8 +207,8 @@ detect(const Options *options, GError **error)
     if (!check_options(options, error) || !(sources = source_expand(options->inputs, error)) ||
         !(exemplars = exemplars_parse(options->exemplars, sources->pdata[0], error)) ||
         !(outputs = detect_outputs_new(&options->outputs, options->inputs, sources, error)) ||
-        !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)) ||
-        !(bank = make_bank(options, exemplars, detector, error)) || !detect_outputs_set_bank(outputs, bank, error))
+        !(detector = make_detector(options, error)) || !(bank = make_bank(options, exemplars, detector, error)) ||
+        !detect_outputs_set_bank(outputs, bank, error))
         return FALSE;
     return run_over_sources(options, sources, detector, outputs, error);
 }
@@ -221,9 +217,8 @@ static void
 options_clear(Options *options)
 {
     detect_output_options_clear(&options->outputs);
-    g_free(options->model);
+    model_options_clear(&options->model);
     g_free(options->prompts);
-    g_free(options->device);
     g_strfreev(options->exemplars);
     g_strfreev(options->texts);
     g_strfreev(options->inputs);
@@ -233,7 +228,7 @@ static gboolean
 parse_and_detect(gint argc, gchar **argv, Options *options, GError **error)
 {
     const GOptionEntry entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "model directory (required)", "DIR"},
+        MODEL_OPTION_ENTRIES(options->model),
         {"prompt", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &options->exemplars, "an object to look for",
             "LABEL=X,Y,W,H[@SOURCE]"},
         {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &options->prompts, "bank made by 'dinor1 prompt make'", "BANK"},
@@ -244,11 +239,7 @@ parse_and_detect(gint argc, gchar **argv, Options *options, GError **error)
             "drop boxes that overlap a better one of their class more "
             "(0 = off)",
             "IOU"},
-        {"size", 0, 0, G_OPTION_ARG_INT, &options->size, "scale the picture's shortest side to this (0 = the model's)",
-            "PIXELS"},
         {"every", 0, 0, G_OPTION_ARG_INT, &options->every, "search every N-th frame only (1)", "N"},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
-        {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
         {"json", 'j', 0, G_OPTION_ARG_FILENAME, &options->outputs.json, "write JSON lines ('-': standard output)",
             "FILE"},
         {"coco", 0, 0, G_OPTION_ARG_FILENAME, &options->outputs.coco, "write results in COCO's format", "FILE"},

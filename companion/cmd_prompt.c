@@ -5,16 +5,17 @@
 #include "command.h"
 #include "evaluation.h"
 #include "exemplars.h"
+#include "model_options.h"
 
 #include <dinor1/dinor1.h>
 #include <string.h>
 
 /* What the subcommands take. */
 typedef struct {
-    gchar *model, *device;
+    ModelOptions model;
     gchar *coco, *images; /* to draw exemplars from */
     gint64 seed;
-    gint threads, per_class;
+    gint per_class;
     gboolean append;
     gchar **arguments;
 } Options;
@@ -22,8 +23,7 @@ typedef struct {
 static void
 options_clear(Options *options)
 {
-    g_free(options->model);
-    g_free(options->device);
+    model_options_clear(&options->model);
     g_free(options->coco);
     g_free(options->images);
     g_strfreev(options->arguments);
@@ -59,17 +59,16 @@ parse_and_act(
         {"per-class", 0, 0, G_OPTION_ARG_INT, &options->per_class, "exemplars of each class then (16)", "K"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &options->seed, "for the choice (1)", "S"},
         {"append", 'a', 0, G_OPTION_ARG_NONE, &options->append, "add to what BANK holds already", NULL},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
-        {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "model directory (required)", "DIR"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options->model.device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
+        {"threads", 0, 0, G_OPTION_ARG_INT, &options->model.threads, "CPU threads (0 = all)", "N"},
+        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model.model, "model directory (required)", "DIR"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
         {NULL},
     };
     const guint first = extras & HAS_DETECTOR ? 0 : extras & HAS_MODEL ? 7 : 8;
 
     if (!command_parse(help, all + first, &argc, &argv, error) ||
-        (extras && !command_require("--model", options->model, error)) ||
-        !command_check_range("--threads", options->threads, 0, 1024, error) ||
+        (extras && !model_options_check(&options->model, error)) ||
         !command_check_range("--per-class", options->per_class, 1, 1000, error) ||
         (options->coco && !command_require("--images", options->images, error)))
         return FALSE;
@@ -116,17 +115,6 @@ save(const gchar *path, const DinoR1PromptBank *bank, GError **error)
     return TRUE;
 }
 
-static DinoR1Detector *
-make_detector(const Options *options, DinoR1Model *model, GError **error)
-{
-    DinoR1DetectorOptions detector;
-
-    dinor1_detector_options_init(&detector);
-    detector.device = options->device ? options->device : detector.device;
-    detector.n_threads = (guint)options->threads;
-    return dinor1_detector_new(model, &detector, error);
-}
-
 /* What --from-coco asks for. */
 static gboolean
 add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *bank, GError **error)
@@ -149,17 +137,20 @@ static gboolean
 make(const CommandHelp *help, const Options *options, GError **error)
 {
     g_autoptr(GPtrArray) exemplars = NULL;
-    g_autoptr(DinoR1Model) model = NULL;
     g_autoptr(DinoR1Detector) detector = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
+    DinoR1DetectorOptions defaults;
+    DinoR1Model *model;
     const gchar *path;
 
     if (!check_arguments(help, options, options->coco ? 1 : 2, G_MAXUINT, error))
         return FALSE;
     path = options->arguments[0];
+    dinor1_detector_options_init(&defaults);
     if (!(exemplars = exemplars_parse(options->arguments + 1, NULL, error)) ||
-        !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)))
+        !(detector = model_options_open(&options->model, &defaults, error)))
         return FALSE;
+    model = dinor1_detector_get_model(detector);
     bank = options->append ? open_bank(path, model, error) : dinor1_prompt_bank_new(model);
     return bank && add_drawn(options, detector, bank, error) && exemplars_add(exemplars, detector, bank, error) &&
            save(path, bank, error);
@@ -193,7 +184,7 @@ add_text(const CommandHelp *help, const Options *options, GError **error)
     g_autoptr(DinoR1Model) model = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
 
-    return check_arguments(help, options, 3, 3, error) && (model = dinor1_model_load(options->model, error)) &&
+    return check_arguments(help, options, 3, 3, error) && (model = dinor1_model_load(options->model.model, error)) &&
            (bank = open_bank(arguments[0], model, error)) &&
            dinor1_prompt_bank_add_text(bank, arguments[1], arguments[2], error) && save(arguments[0], bank, error);
 }

@@ -4,15 +4,18 @@
 #include "detect_outputs.h"
 
 #include "annotate.h"
-#include "coco.h"
 #include "command.h"
 #include "output.h"
 #include "writer.h"
 
+#include <dinor1/dataset.h>
 #include <dinor1/report.h>
 #include <errno.h>
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
+
+#define MAX_NAMES 200 /* bytes in a message, about */
 
 struct _DetectOutputs {
     const DinoR1PromptBank *bank;
@@ -22,7 +25,8 @@ struct _DetectOutputs {
 
     TextOutput *json;
     TextOutput *coco;
-    CocoIds *ids; /* NULL = count */
+    DinoR1Coco *annotations; /* gives the ids; NULL = count */
+    gchar *annotations_path;
     gboolean coco_has_results;
     guint64 n_unknown_images;
 
@@ -80,7 +84,11 @@ open_text(const gchar *path, const GPtrArray *sources, GError **error)
 static gboolean
 open_coco(DetectOutputs *outputs, const DetectOutputOptions *options, const GPtrArray *sources, GError **error)
 {
-    if (options->coco_annotations && !(outputs->ids = coco_ids_load(options->coco_annotations, error)))
+    const DinoR1CocoOptions ids_only = {.annotations_optional = TRUE, .skip_bad = TRUE};
+
+    outputs->annotations_path = g_strdup(options->coco_annotations);
+    if (outputs->annotations_path &&
+        !(outputs->annotations = dinor1_coco_load(outputs->annotations_path, &ids_only, error)))
         return FALSE;
     outputs->coco = open_text(options->coco, sources, error);
     return outputs->coco && text_output_write(outputs->coco, "[", 1, error);
@@ -173,7 +181,8 @@ detect_outputs_free(DetectOutputs *outputs)
 {
     g_clear_pointer(&outputs->json, text_output_free);
     g_clear_pointer(&outputs->coco, text_output_free);
-    g_clear_pointer(&outputs->ids, coco_ids_free);
+    g_clear_pointer(&outputs->annotations, dinor1_coco_unref);
+    g_free(outputs->annotations_path);
     g_clear_pointer(&outputs->writer, writer_free);
     g_clear_pointer(&outputs->png, writer_free);
     annotator_free(outputs->annotator);
@@ -182,14 +191,45 @@ detect_outputs_free(DetectOutputs *outputs)
     g_free(outputs);
 }
 
+static gboolean
+find_category(const DetectOutputs *outputs, const gchar *name, gint64 *id, GError **error)
+{
+    const DinoR1Coco *coco = outputs->annotations;
+    const guint n = dinor1_coco_get_n_categories(coco);
+    g_autoptr(GString) names = g_string_new(NULL);
+    guint category;
+
+    if (dinor1_coco_find_category_name(coco, name, &category)) {
+        *id = dinor1_coco_get_category(coco, category)->id;
+        return TRUE;
+    }
+    for (guint i = 0; i < n && names->len < MAX_NAMES; i++)
+        g_string_append_printf(names, "%s%s", i ? ", " : "", dinor1_coco_get_category(coco, i)->name);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "'%s' has no category '%s' (it has: %s)",
+        outputs->annotations_path, name, names->str);
+    return FALSE;
+}
+
+static gboolean
+find_image(const DetectOutputs *outputs, gint64 frame, gint64 *id)
+{
+    const gchar *name = outputs->source->name;
+    guint image;
+
+    if (!dinor1_coco_find_file(outputs->annotations, name, source_is_image(name) ? -1 : frame, &image))
+        return FALSE;
+    *id = dinor1_coco_get_image(outputs->annotations, image)->id;
+    return TRUE;
+}
+
 gboolean
 detect_outputs_set_bank(DetectOutputs *outputs, const DinoR1PromptBank *bank, GError **error)
 {
     gint64 id;
 
     outputs->bank = bank;
-    for (guint i = 0; outputs->ids && i < dinor1_prompt_bank_get_n_classes(bank); i++)
-        if (!coco_ids_find_category(outputs->ids, dinor1_prompt_bank_get_label(bank, i), &id, error))
+    for (guint i = 0; outputs->annotations && i < dinor1_prompt_bank_get_n_classes(bank); i++)
+        if (!find_category(outputs, dinor1_prompt_bank_get_label(bank, i), &id, error))
             return FALSE;
     return TRUE;
 }
@@ -234,12 +274,36 @@ add_json(DetectOutputs *outputs, const Frame *frame, const DinoR1Detection *item
     return text_output_write(outputs->json, outputs->text->str, outputs->text->len, error);
 }
 
+static void
+append_number(GString *text, const gchar *format, gdouble value)
+{
+    gchar buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+    g_string_append(text, g_ascii_formatd(buffer, sizeof buffer, format, value));
+}
+
+/* One object of a COCO results list. A stream may be endless, so that they are written as they come. */
+static void
+append_result(GString *text, gint64 image_id, gint64 category_id, const DinoR1Detection *detection)
+{
+    const gfloat box[] = {detection->box.x, detection->box.y, detection->box.width, detection->box.height};
+
+    g_string_append_printf(text, "{\"image_id\":%" G_GINT64_FORMAT ",\"category_id\":%" G_GINT64_FORMAT ",\"bbox\":[",
+        image_id, category_id);
+    for (guint i = 0; i < G_N_ELEMENTS(box); i++) {
+        append_number(text, "%.2f", box[i]);
+        g_string_append(text, i < 3 ? "," : "],\"score\":");
+    }
+    append_number(text, "%.6f", detection->score);
+    g_string_append_c(text, '}');
+}
+
 static gboolean
 add_coco(DetectOutputs *outputs, const Frame *frame, const DinoR1Detection *items, guint n_items, GError **error)
 {
     gint64 image = (gint64)outputs->n_frames + 1;
 
-    if (outputs->ids && !coco_ids_find_image(outputs->ids, outputs->source, frame->number, &image)) {
+    if (outputs->annotations && !find_image(outputs, frame->number, &image)) {
         outputs->n_unknown_images++;
         return TRUE;
     }
@@ -247,12 +311,13 @@ add_coco(DetectOutputs *outputs, const Frame *frame, const DinoR1Detection *item
     for (guint i = 0; i < n_items; i++) {
         gint64 category = (gint64)items[i].class_index + 1;
 
-        if (outputs->ids && !coco_ids_find_category(outputs->ids,
-                                dinor1_prompt_bank_get_label(outputs->bank, items[i].class_index), &category, error))
+        if (outputs->annotations &&
+            !find_category(
+                outputs, dinor1_prompt_bank_get_label(outputs->bank, items[i].class_index), &category, error))
             return FALSE;
         g_string_append(outputs->text, outputs->coco_has_results ? ",\n" : "\n");
         outputs->coco_has_results = TRUE;
-        coco_append_result(outputs->text, image, category, &items[i]);
+        append_result(outputs->text, image, category, &items[i]);
     }
     return text_output_write(outputs->coco, outputs->text->str, outputs->text->len, error);
 }

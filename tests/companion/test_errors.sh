@@ -73,9 +73,9 @@ fails 1 "cannot write 'no/lines.jsonl': No such file" detect clip.avi $model $pr
 fails 1 "cannot write 'no/marked.avi': No such file" detect clip.avi $model $prompt --output no/marked.avi
 fails 1 "cannot write 'empty': Is a directory" detect clip.avi $model $prompt --coco empty
 fails 1 "cannot write '/dev/full': No space left" detect clip.avi $model $prompt --json /dev/full
-fails 1 "'words.avi'" detect clip.avi $model $prompt --coco out.json --coco-annotations words.avi
+fails 1 'words.avi: line 1, byte 1: ' detect clip.avi $model $prompt --coco out.json --coco-annotations words.avi
 echo '{"images": []}' >short.json
-fails 1 "short.json' is not a COCO annotation file: it has no list 'categories'" detect clip.avi $model $prompt \
+fails 1 "short.json: is not a COCO annotation file: it has no list 'categories'" detect clip.avi $model $prompt \
     --coco out.json --coco-annotations short.json
 
 # A full disk, by a limit on the size of files.
