@@ -4,13 +4,11 @@
 #include "train_config.h"
 
 #include "command.h"
+#include "plain_yaml.h"
 #include "train_keys.h"
 
 #include <dinor1/error.h>
 #include <string.h>
-#include <yaml.h>
-
-#define MAX_FILE (1 << 20) /* bytes */
 
 /* What a word in the list `train` stands for, if it is no pattern of its own. */
 static const struct {
@@ -25,8 +23,7 @@ static const struct {
 
 /* A file at work. */
 typedef struct {
-    yaml_parser_t parser;
-    yaml_event_t event; /* the current one */
+    PlainYaml yaml;
     TrainConfig *config;
     gchar *folder; /* of the file */
 } Reader;
@@ -34,8 +31,7 @@ typedef struct {
 static void
 reader_clear(Reader *reader)
 {
-    yaml_event_delete(&reader->event);
-    yaml_parser_delete(&reader->parser);
+    plain_yaml_clear(&reader->yaml);
     g_free(reader->folder);
 }
 
@@ -57,88 +53,17 @@ train_config_free(TrainConfig *config)
     g_free(config);
 }
 
-/* The line of the current event, from 1. */
-static guint
-get_line(const Reader *reader)
-{
-    return (guint)reader->event.start_mark.line + 1;
-}
-
-static gboolean
-refuse(const Reader *reader, const gchar *reason, const gchar *name, GError **error)
-{
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: '%.*s' %s", reader->config->path, get_line(reader),
-        train_key_shown(name), name, reason);
-    return FALSE;
-}
-
-static gboolean
-refuse_syntax(const Reader *reader, GError **error)
-{
-    const yaml_parser_t *parser = &reader->parser;
-    const gsize line = parser->error == YAML_READER_ERROR ? parser->mark.line : parser->problem_mark.line;
-
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s:%u: %s", reader->config->path, (guint)line + 1,
-        parser->problem ? parser->problem : "not YAML");
-    return FALSE;
-}
-
-/* A configuration says everything where it is used: what would make it mean more than it shows is refused. */
-static gboolean
-check_plain(const Reader *reader, GError **error)
-{
-    const yaml_event_t *event = &reader->event;
-    const gboolean is_scalar = event->type == YAML_SCALAR_EVENT;
-    const gboolean is_mapping = event->type == YAML_MAPPING_START_EVENT;
-    const gboolean is_sequence = event->type == YAML_SEQUENCE_START_EVENT;
-
-    if (event->type == YAML_ALIAS_EVENT)
-        return refuse(
-            reader, "is an alias; aliases are not possible here", (const gchar *)event->data.alias.anchor, error);
-    if ((is_scalar && event->data.scalar.anchor) || (is_mapping && event->data.mapping_start.anchor) ||
-        (is_sequence && event->data.sequence_start.anchor))
-        return refuse(reader, "marks an anchor; anchors are not possible here", "&", error);
-    if ((is_scalar && event->data.scalar.tag) || (is_mapping && event->data.mapping_start.tag) ||
-        (is_sequence && event->data.sequence_start.tag))
-        return refuse(reader, "marks a tag; tags are not possible here", "!", error);
-    return TRUE;
-}
-
-static gboolean
-next(Reader *reader, GError **error)
-{
-    yaml_event_delete(&reader->event);
-    memset(&reader->event, 0, sizeof reader->event);
-    return yaml_parser_parse(&reader->parser, &reader->event) ? check_plain(reader, error)
-                                                              : refuse_syntax(reader, error);
-}
-
-static gboolean
-expect(Reader *reader, yaml_event_type_t type, const gchar *name, const gchar *reason, GError **error)
-{
-    return next(reader, error) && (reader->event.type == type || refuse(reader, reason, name, error));
-}
-
-/* The current scalar's text; NULL if it has a NUL in it. */
-static const gchar *
-get_text(const Reader *reader)
-{
-    const gchar *text = (const gchar *)reader->event.data.scalar.value;
-
-    return strlen(text) == reader->event.data.scalar.length ? text : NULL;
-}
-
 static gboolean
 add_value(const Reader *reader, const gchar *name, GPtrArray *values, GError **error)
 {
-    const gchar *text = reader->event.type == YAML_SCALAR_EVENT ? get_text(reader) : NULL;
+    const gchar *text = plain_yaml_get_text(&reader->yaml);
 
     if (!text)
-        return refuse(reader, "must be a value or a list of values", name, error);
+        return plain_yaml_refuse(&reader->yaml, "must be a value or a list of values", name, error);
     if (!*text)
-        return refuse(reader, "has no value", name, error);
+        return plain_yaml_refuse(&reader->yaml, "has no value", name, error);
     if (values->len == TRAIN_MAX_VALUES)
-        return refuse(reader, "has too many values", name, error);
+        return plain_yaml_refuse(&reader->yaml, "has too many values", name, error);
     g_ptr_array_add(values, g_strdup(text));
     return TRUE;
 }
@@ -146,12 +71,12 @@ add_value(const Reader *reader, const gchar *name, GPtrArray *values, GError **e
 static gboolean
 read_values(Reader *reader, const gchar *name, GPtrArray *values, GError **error)
 {
-    if (!next(reader, error))
+    if (!plain_yaml_next(&reader->yaml, error))
         return FALSE;
-    if (reader->event.type != YAML_SEQUENCE_START_EVENT)
+    if (reader->yaml.event.type != YAML_SEQUENCE_START_EVENT)
         return add_value(reader, name, values, error);
-    while (next(reader, error)) {
-        if (reader->event.type == YAML_SEQUENCE_END_EVENT)
+    while (plain_yaml_next(&reader->yaml, error)) {
+        if (reader->yaml.event.type == YAML_SEQUENCE_END_EVENT)
             return TRUE;
         if (!add_value(reader, name, values, error))
             return FALSE;
@@ -162,7 +87,7 @@ read_values(Reader *reader, const gchar *name, GPtrArray *values, GError **error
 static gboolean
 read_key(Reader *reader, const gchar *name, GError **error)
 {
-    const guint line = get_line(reader);
+    const guint line = plain_yaml_get_line(&reader->yaml);
     g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
     const TrainKey *key = train_key_find(name, error);
 
@@ -179,20 +104,23 @@ read_key(Reader *reader, const gchar *name, GError **error)
 static gboolean
 read_mapping(Reader *reader, const gchar *section, GError **error)
 {
-    while (next(reader, error)) {
+    while (plain_yaml_next(&reader->yaml, error)) {
         g_autofree gchar *name = NULL;
         gboolean done;
 
-        if (reader->event.type == YAML_MAPPING_END_EVENT)
+        if (reader->yaml.event.type == YAML_MAPPING_END_EVENT)
             return TRUE;
-        if (reader->event.type != YAML_SCALAR_EVENT || !get_text(reader))
-            return refuse(reader, "has something that is no key", *section ? section : "the file", error);
-        name = g_strconcat(section, *section ? "." : "", get_text(reader), NULL);
+        if (!plain_yaml_get_text(&reader->yaml))
+            return plain_yaml_refuse(
+                &reader->yaml, "has something that is no key", *section ? section : "the file", error);
+        name = g_strconcat(section, *section ? "." : "", plain_yaml_get_text(&reader->yaml), NULL);
         if (g_hash_table_contains(reader->config->lines, name))
-            return refuse(reader, "is there twice", name, error);
-        g_hash_table_insert(reader->config->lines, g_strdup(name), GUINT_TO_POINTER(get_line(reader)));
+            return plain_yaml_refuse(&reader->yaml, "is there twice", name, error);
+        g_hash_table_insert(
+            reader->config->lines, g_strdup(name), GUINT_TO_POINTER(plain_yaml_get_line(&reader->yaml)));
         if (train_key_is_section(name))
-            done = expect(reader, YAML_MAPPING_START_EVENT, name, "must be a section with keys of its own", error) &&
+            done = plain_yaml_expect(&reader->yaml, YAML_MAPPING_START_EVENT, name,
+                       "must be a section with keys of its own", error) &&
                    read_mapping(reader, name, error);
         else
             done = read_key(reader, name, error);
@@ -200,35 +128,6 @@ read_mapping(Reader *reader, const gchar *section, GError **error)
             return FALSE;
     }
     return FALSE;
-}
-
-static gboolean
-read_document(Reader *reader, GError **error)
-{
-    return next(reader, error) && /* the stream's start */
-           expect(reader, YAML_DOCUMENT_START_EVENT, "the file", "is empty", error) &&
-           expect(reader, YAML_MAPPING_START_EVENT, "the file", "must be a list of 'key: value'", error) &&
-           read_mapping(reader, "", error) && next(reader, error) && /* the document's end */
-           expect(reader, YAML_STREAM_END_EVENT, "the file", "has a second document", error);
-}
-
-/* libyaml's own message about a tab does not say so. */
-static gboolean
-check_tabs(const gchar *path, const gchar *text, gsize length, GError **error)
-{
-    guint line = 1;
-    gboolean indenting = TRUE;
-
-    for (gsize i = 0; i < length; i++) {
-        if (indenting && text[i] == '\t') {
-            g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG,
-                "%s:%u: the line is indented with a tab; YAML wants spaces", path, line);
-            return FALSE;
-        }
-        line += text[i] == '\n';
-        indenting = text[i] == '\n' || (indenting && text[i] == ' ');
-    }
-    return TRUE;
 }
 
 TrainConfig *
@@ -241,10 +140,8 @@ train_config_parse(const gchar *path, const gchar *text, gsize length, GError **
     dinor1_train_options_init(&config->options);
     config->path = g_strdup(path);
     config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    yaml_parser_initialize(&reader.parser);
-    yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reader.parser, (const guchar *)text, length);
-    if (!check_tabs(path, text, length, error) || !read_document(&reader, error))
+    if (!plain_yaml_begin(&reader.yaml, path, text, length, error) || !read_mapping(&reader, "", error) ||
+        !plain_yaml_end(&reader.yaml, error))
         return NULL;
     return g_steal_pointer(&config);
 }
@@ -342,18 +239,11 @@ TrainConfig *
 train_config_load(const gchar *path, gchar **overrides, GError **error)
 {
     g_autoptr(TrainConfig) config = NULL;
-    g_autofree gchar *text = NULL;
     gsize length;
+    g_autofree gchar *text = plain_yaml_load(path, &length, error);
 
-    if (!g_file_get_contents(path, &text, &length, error))
+    if (!text)
         return NULL;
-    if (length > MAX_FILE) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG,
-            "%s: %" G_GSIZE_FORMAT " bytes are too many for a "
-            "configuration",
-            path, length);
-        return NULL;
-    }
     config = train_config_parse(path, text, length, error);
     for (gchar **item = overrides; config && item && *item; item++)
         if (!override(config, *item, error))

@@ -4,12 +4,11 @@
 #include "train_keys.h"
 
 #include "command.h"
+#include "plain_yaml.h"
 
 #include <dinor1/error.h>
 #include <math.h>
 #include <string.h>
-
-#define MAX_SHOWN 100 /* characters */
 
 #define COUNT(field)  TRAIN_KEY_COUNT, G_STRUCT_OFFSET(TrainConfig, field), FALSE
 #define NUMBER(field) TRAIN_KEY_NUMBER, G_STRUCT_OFFSET(TrainConfig, field), FALSE
@@ -74,16 +73,6 @@ train_key_is_section(const gchar *name)
     return FALSE;
 }
 
-int
-train_key_shown(const gchar *text)
-{
-    const gchar *end = text;
-
-    for (guint i = 0; i < MAX_SHOWN && *end; i++)
-        end = g_utf8_find_next_char(end, NULL);
-    return (int)(end - text);
-}
-
 const TrainKey *
 train_key_find(const gchar *name, GError **error)
 {
@@ -96,7 +85,7 @@ train_key_find(const gchar *name, GError **error)
         names[i] = keys[i].name;
     }
     nearest = strlen(name) < 100 ? command_nearest(name, names) : NULL;
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "unknown key '%.*s'%s%s%s", train_key_shown(name), name,
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "unknown key '%.*s'%s%s%s", plain_yaml_shown(name), name,
         nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : " (docs/finetune.md lists all)");
     return NULL;
 }
@@ -105,7 +94,7 @@ static gboolean
 refuse(const TrainKey *key, const gchar *expected, const gchar *value, GError **error)
 {
     g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "'%s' must be %s, not '%.*s'", key->name, expected,
-        train_key_shown(value), value);
+        plain_yaml_shown(value), value);
     return FALSE;
 }
 

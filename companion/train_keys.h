@@ -33,9 +33,6 @@ typedef struct {
 /* NULL after the last. */
 const TrainKey *train_key_get(guint index);
 
-/* The bytes of as much of @text as a message shows, for "%.*s". */
-int train_key_shown(const gchar *text);
-
 /* NULL with an error that proposes the nearest name. */
 const TrainKey *train_key_find(const gchar *name, GError **error);
 
