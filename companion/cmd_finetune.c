@@ -8,7 +8,7 @@
 typedef struct {
     gchar *output;
     gchar **overrides, **arguments;
-    gboolean resume, dry_run, quiet;
+    gboolean resume, dry_run, skip_bad, quiet;
 } Options;
 
 static const CommandHelp help = {
@@ -19,8 +19,10 @@ static const CommandHelp help = {
         "and how; docs/finetune.md lists its keys.",
     .description =
         "OUTPUT gets log.jsonl (one line an update), evaluations.jsonl, checkpoints/, model/ (the trained model),\n"
-        "best/ (the one with the best AP on the validation set) and report.html (curves). Ctrl-C finishes the update\n"
-        "and saves; --resume goes on from the newest checkpoint with the same numbers as if nothing had happened.\n"
+        "best/ (the one with the best AP on the validation set) and report.html (figures, curves, sample pictures).\n"
+        "Ctrl-C finishes the update and saves; --resume goes on from the newest checkpoint with the same numbers as "
+        "if\n"
+        "nothing had happened.\n"
         "\n"
         "Examples:\n"
         "  dinor1 finetune cups.yaml --dry-run\n"
@@ -33,11 +35,16 @@ load_config(const Options *options, GError **error)
 {
     const guint n = options->overrides ? g_strv_length(options->overrides) : 0;
     g_autofree gchar *output = options->output ? g_strconcat("output=", options->output, NULL) : NULL;
-    g_autofree gchar **overrides = g_new0(gchar *, n + 2);
+    g_autofree gchar **overrides = g_new0(gchar *, n + 3);
+    gchar skip_bad[] = "skip_bad=true";
+    guint n_all = n;
 
     for (guint i = 0; i < n; i++)
         overrides[i] = options->overrides[i];
-    overrides[n] = output;
+    if (output)
+        overrides[n_all++] = output;
+    if (options->skip_bad)
+        overrides[n_all] = skip_bad;
     return train_config_load(options->arguments[0], overrides, error);
 }
 
@@ -69,6 +76,8 @@ parse_and_finetune(gint argc, gchar **argv, Options *options, GError **error)
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "short for --set output=DIR", "DIR"},
         {"resume", 'r', 0, G_OPTION_ARG_NONE, &options->resume, "go on from the newest checkpoint", NULL},
         {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options->dry_run, "check everything, say what would be trained", NULL},
+        {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad,
+            "leave out and count annotations and pictures that are bad", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress", NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
         {NULL},

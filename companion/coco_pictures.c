@@ -10,6 +10,7 @@
 struct _CocoPictures {
     gchar *directory;
     Clips *clips;
+    Skipped *skipped; /* NULL = nothing is */
 };
 
 /* Copies a frame as RGB. The memory belongs to the caller. */
@@ -47,10 +48,8 @@ copy_rgb(const Frame *frame, DinoR1Image *image, gpointer *memory, GError **erro
 }
 
 static gboolean
-decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
+read_rgb(CocoPictures *pictures, const gchar *path, DinoR1Image *image, gpointer *memory, GError **error)
 {
-    CocoPictures *pictures = user_data;
-    g_autofree gchar *path = g_build_filename(pictures->directory, file_name, NULL);
     Clip *clip = clips_read(pictures->clips, path, error);
     const gboolean done = clip && copy_rgb(clip_get_frame(clip), image, memory, error);
 
@@ -59,6 +58,27 @@ decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer 
     if (clip)
         clips_return(pictures->clips, clip);
     return done;
+}
+
+/* A picture that was bad once stays bad, so that every epoch leaves out the same ones. */
+static gboolean
+decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
+{
+    CocoPictures *pictures = user_data;
+    g_autofree gchar *path = g_build_filename(pictures->directory, file_name, NULL);
+    g_autofree gchar *known = pictures->skipped ? skipped_find(pictures->skipped, path) : NULL;
+    g_autoptr(GError) reason = NULL;
+
+    if (known) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s", known);
+        return FALSE;
+    }
+    if (read_rgb(pictures, path, image, memory, &reason))
+        return TRUE;
+    if (pictures->skipped)
+        skipped_add(pictures->skipped, path, reason->message);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
 }
 
 CocoPictures *
@@ -77,6 +97,21 @@ coco_pictures_free(CocoPictures *pictures)
     clips_free(pictures->clips);
     g_free(pictures->directory);
     g_free(pictures);
+}
+
+void
+coco_pictures_skip_bad(CocoPictures *pictures, Skipped *skipped)
+{
+    pictures->skipped = skipped;
+}
+
+gboolean
+coco_pictures_is_skipped(const CocoPictures *pictures, const DinoR1Coco *coco, guint index)
+{
+    g_autofree gchar *path = g_build_filename(pictures->directory, dinor1_coco_get_image(coco, index)->file_name, NULL);
+    g_autofree gchar *reason = pictures->skipped ? skipped_find(pictures->skipped, path) : NULL;
+
+    return reason != NULL;
 }
 
 DinoR1FrameSource
@@ -107,13 +142,21 @@ check_file(const gchar *directory, const gchar *file_name, GError **error)
 gboolean
 coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError **error)
 {
-    for (guint i = 0; i < dinor1_coco_get_n_images(coco); i++) {
-        const DinoR1CocoImage *image = dinor1_coco_get_image(coco, i);
+    const guint n = dinor1_coco_get_n_images(coco);
+    guint n_bad = 0;
 
-        if (!check_file(pictures->directory, image->file_name, error)) {
-            g_prefix_error(error, "image %" G_GINT64_FORMAT ": ", image->id);
+    for (guint i = 0; i < n; i++) {
+        const DinoR1CocoImage *image = dinor1_coco_get_image(coco, i);
+        g_autofree gchar *path = g_build_filename(pictures->directory, image->file_name, NULL);
+        g_autoptr(GError) reason = NULL;
+
+        if (check_file(pictures->directory, image->file_name, &reason))
+            continue;
+        if (!pictures->skipped || ++n_bad == n) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&reason), "image %" G_GINT64_FORMAT ": ", image->id);
             return FALSE;
         }
+        skipped_add(pictures->skipped, path, reason->message);
     }
     return TRUE;
 }

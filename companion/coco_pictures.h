@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include "skipped.h"
+
 #include <dinor1/train.h>
 
 G_BEGIN_DECLS
@@ -17,7 +19,14 @@ void coco_pictures_free(CocoPictures *pictures);
 /* Decodes them, for any number of threads, as long as @pictures lives. */
 DinoR1FrameSource coco_pictures_get_source(CocoPictures *pictures);
 
-/* Whether there is a file for every image; else an error that names the first that has none. */
+/* From here on what cannot be decoded is noted in @skipped, and not tried again. */
+void coco_pictures_skip_bad(CocoPictures *pictures, Skipped *skipped);
+
+/* Whether image @index was found to be one of those. */
+gboolean coco_pictures_is_skipped(const CocoPictures *pictures, const DinoR1Coco *coco, guint index);
+
+/* Whether there is a file for every image; else an error that names the first that has none. Where bad ones are to be
+ * skipped, an error only if all are. */
 gboolean coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError **error);
 
 /* One decoded picture, as its annotations see it. */

@@ -9,8 +9,8 @@
 
 /* A box that was drawn as exemplar. */
 typedef struct {
-    const DinoR1CocoAnnotation *annotation;
-    guint number; /* of the order in which they go into the bank */
+    const DinoR1CocoAnnotation *annotation; /* NULL = its picture cannot be decoded */
+    guint number;                           /* of the order in which they go into the bank */
 } Pick;
 
 static GRand *
@@ -115,10 +115,23 @@ embed_picks(const CocoPicture *picture, const Pick *picks, guint n, DinoR1Detect
     return TRUE;
 }
 
+/* No picture, and no error, for one that is left out. */
 static gboolean
-embed_set(const EvaluationSet *set, const GArray *picks, DinoR1Detector *detector, gfloat *embeddings, GError **error)
+load(const EvaluationSet *set, guint image, CocoPicture *picture, GError **error)
 {
-    const Pick *all = (const Pick *)(gconstpointer)picks->data;
+    g_autoptr(GError) reason = NULL;
+
+    if (coco_picture_load(set->pictures, set->coco, image, picture, &reason) ||
+        coco_pictures_is_skipped(set->pictures, set->coco, image))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+static gboolean
+embed_set(const EvaluationSet *set, GArray *picks, DinoR1Detector *detector, gfloat *embeddings, GError **error)
+{
+    Pick *all = (Pick *)(gpointer)picks->data;
     guint n;
 
     for (guint i = 0; i < picks->len; i += n) {
@@ -126,11 +139,27 @@ embed_set(const EvaluationSet *set, const GArray *picks, DinoR1Detector *detecto
 
         for (n = 1; i + n < picks->len && all[i + n].annotation->image == all[i].annotation->image;)
             n++;
-        if (!coco_picture_load(set->pictures, set->coco, all[i].annotation->image, &picture, error) ||
-            !embed_picks(&picture, all + i, n, detector, embeddings, error))
+        if (!load(set, all[i].annotation->image, &picture, error))
             return FALSE;
+        if (picture.memory && !embed_picks(&picture, all + i, n, detector, embeddings, error))
+            return FALSE;
+        for (guint k = 0; !picture.memory && k < n; k++)
+            all[i + k].annotation = NULL;
     }
     return TRUE;
+}
+
+static gboolean
+add_exemplar(const DinoR1Coco *coco, const DinoR1CocoAnnotation *annotation, const gfloat *embedding,
+    DinoR1PromptBank *bank, GError **error)
+{
+    const DinoR1CocoBox *box = &annotation->box;
+    const DinoR1ExemplarInfo info = {.source = dinor1_coco_get_image(coco, annotation->image)->file_name,
+        .frame = -1,
+        .box = {(gfloat)box->x, (gfloat)box->y, (gfloat)box->width, (gfloat)box->height}};
+
+    return dinor1_prompt_bank_add_exemplar(
+        bank, dinor1_coco_get_category(coco, annotation->category)->name, embedding, &info, error);
 }
 
 /* In the order they were drawn: by category. */
@@ -146,16 +175,9 @@ fill_bank(const DinoR1Coco *coco, const GArray *picks, const gfloat *embeddings,
 
         ordered[pick->number] = pick->annotation;
     }
-    for (guint i = 0; i < picks->len; i++) {
-        const DinoR1CocoBox *box = &ordered[i]->box;
-        const DinoR1ExemplarInfo info = {.source = dinor1_coco_get_image(coco, ordered[i]->image)->file_name,
-            .frame = -1,
-            .box = {(gfloat)box->x, (gfloat)box->y, (gfloat)box->width, (gfloat)box->height}};
-        const gchar *name = dinor1_coco_get_category(coco, ordered[i]->category)->name;
-
-        if (!dinor1_prompt_bank_add_exemplar(bank, name, embeddings + i * size, &info, error))
+    for (guint i = 0; i < picks->len; i++)
+        if (ordered[i] && !add_exemplar(coco, ordered[i], embeddings + i * size, bank, error))
             return FALSE;
-    }
     return TRUE;
 }
 
@@ -241,8 +263,11 @@ detect_image(Run *run, guint image, gboolean with_own_boxes, guint64 seed, GErro
     g_auto(CocoPicture) picture = {.memory = NULL};
     DinoR1DetectionList found;
 
-    return coco_picture_load(run->set->pictures, run->set->coco, image, &picture, error) &&
-           (!with_own_boxes || prompt_with_own_boxes(run, &picture, image, seed, error)) &&
+    if (!load(run->set, image, &picture, error))
+        return FALSE;
+    if (!picture.memory)
+        return TRUE;
+    return (!with_own_boxes || prompt_with_own_boxes(run, &picture, image, seed, error)) &&
            dinor1_detector_detect(run->detector, &picture.image, &found, error) &&
            add_results(run, &picture, image, &found, error);
 }

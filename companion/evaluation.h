@@ -35,7 +35,8 @@ gboolean evaluation_add_exemplars(const EvaluationSet *set, DinoR1Detector *dete
  * @limit: only the first so many images; 0 = all
  * @progress: (nullable):
  *
- * Runs the detector over the set. A class of the bank that is no category is left out.
+ * Runs the detector over the set. A class of the bank that is no category is left out, and so is a picture that
+ * coco_pictures_skip_bad() lets be bad.
  *
  * Returns: (transfer full): the results; those of the images so far after a signal. NULL with an error.
  */

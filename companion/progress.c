@@ -12,6 +12,7 @@ struct _Progress {
     gboolean active;
     gboolean drawn;
     gint64 start, last; /* monotonic microseconds */
+    gdouble first;      /* the fraction at the start */
 };
 
 Progress *
@@ -32,11 +33,17 @@ progress_free(Progress *progress)
     g_free(progress);
 }
 
+void
+progress_start_at(Progress *progress, gdouble fraction)
+{
+    progress->first = fraction;
+}
+
 static void
-append_bar(GString *line, gdouble fraction, gdouble seconds)
+append_bar(GString *line, gdouble first, gdouble fraction, gdouble seconds)
 {
     const gint filled = (gint)(BAR_WIDTH * fraction);
-    const gdouble left = fraction > 0 ? seconds * (1 - fraction) / fraction : 0;
+    const gdouble left = fraction > first ? seconds * (1 - fraction) / (fraction - first) : 0;
 
     g_string_append_c(line, '[');
     for (gint i = 0; i < BAR_WIDTH; i++)
@@ -56,7 +63,7 @@ progress_show(Progress *progress, const gchar *text, gdouble fraction)
     progress->drawn = TRUE;
     line = g_string_new("\r\033[K");
     if (fraction >= 0)
-        append_bar(line, CLAMP(fraction, 0, 1), (gdouble)(now - progress->start) / G_USEC_PER_SEC);
+        append_bar(line, progress->first, CLAMP(fraction, 0, 1), (gdouble)(now - progress->start) / G_USEC_PER_SEC);
     g_string_append(line, text);
     g_printerr("%s", line->str);
 }

@@ -13,6 +13,9 @@ typedef struct _Progress Progress;
 Progress *progress_new(gboolean quiet);
 void progress_free(Progress *progress); /* clears the line */
 
+/* What was done already says nothing about the time that is left. */
+void progress_start_at(Progress *progress, gdouble fraction);
+
 /* @fraction: of the whole, below 0 if unknown. */
 void progress_show(Progress *progress, const gchar *text, gdouble fraction);
 

@@ -46,6 +46,8 @@ train_config_free(TrainConfig *config)
     g_free(config->train.images);
     g_free(config->validation.annotations);
     g_free(config->validation.images);
+    g_free(config->heldout.annotations);
+    g_free(config->heldout.images);
     g_strfreev(config->patterns);
     g_free(config->globs);
     g_free(config->path);
@@ -136,7 +138,8 @@ train_config_parse(const gchar *path, const gchar *text, gsize length, GError **
     g_autoptr(TrainConfig) config = g_new0(TrainConfig, 1);
     g_auto(Reader) reader = {.config = config, .folder = g_path_get_dirname(path)};
 
-    *config = (TrainConfig){.save_every = 100, .keep = 3, .evaluate_every = 1, .evaluate_prompts = 4};
+    *config =
+        (TrainConfig){.save_every = 100, .keep = 3, .evaluate_every = 1, .evaluate_prompts = 4, .evaluate_first = TRUE};
     dinor1_train_options_init(&config->options);
     config->path = g_strdup(path);
     config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -199,6 +202,16 @@ check_key(const TrainConfig *config, const TrainKey *key, GError **error)
 }
 
 static gboolean
+check_set(const TrainConfig *config, const TrainSet *set, const gchar *name, GError **error)
+{
+    if (!set->annotations == !set->images)
+        return TRUE;
+    g_set_error(
+        error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s: '%s' needs both annotations and images", config->path, name);
+    return FALSE;
+}
+
+static gboolean
 check(const TrainConfig *config, GError **error)
 {
     const TrainKey *key;
@@ -206,10 +219,12 @@ check(const TrainConfig *config, GError **error)
     for (guint i = 0; (key = train_key_get(i)); i++)
         if (!check_key(config, key, error))
             return FALSE;
-    if (!config->validation.annotations == !config->validation.images)
+    if (!check_set(config, &config->validation, "data.validation", error) ||
+        !check_set(config, &config->heldout, "data.heldout", error))
+        return FALSE;
+    if (!config->heldout.images || config->validation.images)
         return TRUE;
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s: 'data.validation' needs both annotations and images",
-        config->path);
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_CONFIG, "%s: 'data.heldout' needs 'data.validation'", config->path);
     return FALSE;
 }
 

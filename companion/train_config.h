@@ -15,13 +15,14 @@ typedef struct {
 /* What `dinor1 finetune` is to do: docs/finetune.md describes every key. */
 typedef struct {
     gchar *model, *output;
-    TrainSet train, validation; /* validation may be empty */
-    gchar **patterns;           /* what to train, as typed; options.train holds the globs it means */
-    guint save_every;           /* updates from one checkpoint to the next */
-    guint keep;                 /* the last so many checkpoints */
-    guint evaluate_every;       /* epochs from one evaluation to the next */
-    guint evaluate_prompts;     /* exemplars of each class then */
-    gboolean from_scratch;      /* start with random weights */
+    TrainSet train, validation, heldout; /* the last two may be empty */
+    gchar **patterns;                    /* what to train, as typed; options.train holds the globs it means */
+    guint save_every;                    /* updates from one checkpoint to the next */
+    guint keep;                          /* the last so many checkpoints */
+    guint evaluate_every;                /* epochs from one evaluation to the next */
+    guint evaluate_prompts;              /* exemplars of each class then */
+    gboolean evaluate_first;             /* the starting model, too */
+    gboolean from_scratch;               /* start with random weights */
     DinoR1TrainOptions options;
     gchar *path;         /* of the file */
     GHashTable *lines;   /* key or section → its line; 0 = from the command line */

@@ -21,6 +21,9 @@ static const TrainKey keys[] = {
     {"data.train.images", TRAIN_KEY_FOLDER, G_STRUCT_OFFSET(TrainConfig, train.images), TRUE},
     {"data.validation.annotations", TRAIN_KEY_FILE, G_STRUCT_OFFSET(TrainConfig, validation.annotations), FALSE},
     {"data.validation.images", TRAIN_KEY_FOLDER, G_STRUCT_OFFSET(TrainConfig, validation.images), FALSE},
+    {"data.heldout.annotations", TRAIN_KEY_FILE, G_STRUCT_OFFSET(TrainConfig, heldout.annotations), FALSE},
+    {"data.heldout.images", TRAIN_KEY_FOLDER, G_STRUCT_OFFSET(TrainConfig, heldout.images), FALSE},
+    {"skip_bad", SWITCH(options.skip_bad)},
     {"seed", TRAIN_KEY_SEED, G_STRUCT_OFFSET(TrainConfig, options.seed), FALSE},
     {"threads", COUNT(options.n_threads), 0, 1024},
     {"workers", COUNT(options.n_workers), 0, 256},
@@ -49,6 +52,7 @@ static const TrainKey keys[] = {
     {"contrastive", NUMBER(options.contrastive), 0, 1e6},
     {"save_every", COUNT(save_every), 1, 10000000},
     {"keep", COUNT(keep), 1, 10000},
+    {"evaluate_first", SWITCH(evaluate_first)},
     {"evaluate_every", COUNT(evaluate_every), 1, 100000},
     {"evaluate_prompts", COUNT(evaluate_prompts), 1, 1000},
 };

@@ -8,7 +8,6 @@
 #include <dinor1/error.h>
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,11 +71,11 @@ append(const gchar *path, const GString *line, GError **error)
 }
 
 static void
-add_number(GString *line, const gchar *name, gdouble value)
+append_member(GString *line, const gchar *before, const gchar *name, gdouble value)
 {
     gchar buffer[G_ASCII_DTOSTR_BUF_SIZE];
 
-    g_string_append_printf(line, ",\"%s\":%s", name, g_ascii_dtostr(buffer, sizeof buffer, value));
+    g_string_append_printf(line, "%s\"%s\":%s", before, name, g_ascii_dtostr(buffer, sizeof buffer, value));
 }
 
 gboolean
@@ -93,6 +92,7 @@ train_log_add_update(const gchar *path, guint update, const DinoR1TrainReport *r
         {"loss_denoising", report->loss_denoising},
         {"loss_advantage", report->loss_advantage},
         {"loss_kl", report->loss_kl},
+        {"loss_contrastive", report->loss_contrastive},
         {"reward_mean", report->reward_mean},
         {"reward_std", report->reward_std},
         {"gradient_norm", report->gradient_norm},
@@ -106,49 +106,93 @@ train_log_add_update(const gchar *path, guint update, const DinoR1TrainReport *r
 
     g_string_append_printf(line, "{\"update\":%u,\"epoch\":%u,\"step\":%u", update, report->epoch, report->step);
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
-        add_number(line, numbers[i].name, numbers[i].value);
+        append_member(line, ",", numbers[i].name, numbers[i].value);
     g_string_append(line, "}\n");
     return append(path, line, error);
 }
 
-gboolean
-train_log_add_evaluation(const gchar *path, guint update, guint epoch, const DinoR1Eval *evaluation, GError **error)
+static void
+append_figures(GString *line, const DinoR1Eval *evaluation, const gchar *before)
 {
-    g_autoptr(GString) line = g_string_new(NULL);
     guint n;
     const DinoR1EvalFigure *figures = dinor1_eval_get_figures(evaluation, &n);
 
-    g_string_append_printf(line, "{\"update\":%u,\"epoch\":%u", update, epoch);
-    for (guint i = 0; i < n; i++)
-        add_number(line, figures[i].name, figures[i].value);
+    for (guint i = 0; i < n; i++, before = ",")
+        append_member(line, before, figures[i].name, figures[i].value);
+}
+
+static void
+append_text(GString *line, const gchar *text)
+{
+    g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
+    g_autofree gchar *quoted = json_to_string(node, FALSE);
+
+    g_string_append(line, quoted);
+}
+
+/* The classes that have boxes. */
+static void
+append_classes(GString *line, const DinoR1Eval *evaluation, const DinoR1Coco *coco)
+{
+    const gchar *before = "";
+
+    g_string_append(line, ",\"classes\":[");
+    for (guint i = 0; i < dinor1_coco_get_n_categories(coco); i++) {
+        const DinoR1EvalClass *figures = dinor1_eval_get_class(evaluation, i);
+
+        if (figures->n_boxes == 0)
+            continue;
+        g_string_append_printf(line, "%s{\"name\":", before);
+        append_text(line, dinor1_coco_get_category(coco, i)->name);
+        append_member(line, ",", "boxes", figures->n_boxes);
+        append_member(line, ",", "AP", figures->ap);
+        append_member(line, ",", "AP50", figures->ap50);
+        append_member(line, ",", "AP75", figures->ap75);
+        append_member(line, ",", "AR", figures->ar);
+        g_string_append_c(line, '}');
+        before = ",";
+    }
+    g_string_append_c(line, ']');
+}
+
+gboolean
+train_log_add_evaluation(const gchar *path, const TrainLogEvaluation *entry, GError **error)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    g_string_append_printf(line, "{\"update\":%u,\"epoch\":%d", entry->update, entry->epoch);
+    append_figures(line, entry->figures, ",");
+    append_classes(line, entry->figures, entry->coco);
+    if (entry->heldout) {
+        g_string_append(line, ",\"heldout\":{");
+        append_figures(line, entry->heldout, "");
+        g_string_append_c(line, '}');
+    }
     g_string_append(line, "}\n");
     return append(path, line, error);
 }
 
 static gboolean
-read_line(JsonParser *parser, const gchar *line, const gchar *member, GArray *values, GError **error)
+read_line(const gchar *text, GPtrArray *lines, GError **error)
 {
-    JsonNode *root, *node;
-    gdouble value;
+    g_autoptr(JsonParser) parser = json_parser_new();
+    JsonNode *root;
 
-    if (!json_parser_load_from_data(parser, line, -1, error))
+    if (!json_parser_load_from_data(parser, text, -1, error))
         return FALSE;
     root = json_parser_get_root(parser);
-    node = root && JSON_NODE_HOLDS_OBJECT(root) ? json_object_get_member(json_node_get_object(root), member) : NULL;
-    if (!node || !JSON_NODE_HOLDS_VALUE(node)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "a line has no number '%s'", member);
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "a line is no object");
         return FALSE;
     }
-    value = json_node_get_double(node);
-    g_array_append_val(values, value);
+    g_ptr_array_add(lines, json_object_ref(json_node_get_object(root)));
     return TRUE;
 }
 
-GArray *
-train_log_read(const gchar *path, const gchar *member, GError **error)
+GPtrArray *
+train_log_read_lines(const gchar *path, GError **error)
 {
-    g_autoptr(GArray) values = g_array_new(FALSE, FALSE, sizeof(gdouble));
-    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
     g_autofree gchar *text = NULL;
     g_auto(GStrv) lines = NULL;
     gsize length;
@@ -157,9 +201,20 @@ train_log_read(const gchar *path, const gchar *member, GError **error)
         return NULL;
     lines = g_strsplit(text, "\n", 0);
     for (gchar **line = lines; *line; line++)
-        if (**line && !read_line(parser, *line, member, values, error)) {
+        if (**line && !read_line(*line, objects, error)) {
             g_prefix_error(error, "%s: ", path);
             return NULL;
         }
-    return g_steal_pointer(&values);
+    return g_steal_pointer(&objects);
+}
+
+gboolean
+train_log_get_number(JsonObject *line, const gchar *member, gdouble *value)
+{
+    JsonNode *node = json_object_get_member(line, member);
+
+    if (!node || !JSON_NODE_HOLDS_VALUE(node))
+        return FALSE;
+    *value = json_node_get_double(node);
+    return TRUE;
 }

@@ -5,6 +5,7 @@
 
 #include <dinor1/eval.h>
 #include <dinor1/train.h>
+#include <json-glib/json-glib.h>
 
 G_BEGIN_DECLS
 
@@ -14,10 +15,22 @@ G_BEGIN_DECLS
 gboolean train_log_trim(const gchar *path, guint last, GError **error);
 
 gboolean train_log_add_update(const gchar *path, guint update, const DinoR1TrainReport *report, GError **error);
-gboolean train_log_add_evaluation(
-    const gchar *path, guint update, guint epoch, const DinoR1Eval *evaluation, GError **error);
 
-/* (transfer full) (element-type gdouble): the values of one member, one of each line; empty if there is no file. */
-GArray *train_log_read(const gchar *path, const gchar *member, GError **error);
+/* What one evaluation found. */
+typedef struct {
+    guint update;
+    gint epoch; /* the last that is over; -1 before training */
+    const DinoR1Eval *figures;
+    const DinoR1Coco *coco;    /* of the figures */
+    const DinoR1Eval *heldout; /* (nullable): the figures of what is not to be forgotten */
+} TrainLogEvaluation;
+
+gboolean train_log_add_evaluation(const gchar *path, const TrainLogEvaluation *entry, GError **error);
+
+/* (transfer full) (element-type JsonObject): all lines; none if there is no file. */
+GPtrArray *train_log_read_lines(const gchar *path, GError **error);
+
+/* FALSE if the line has no number of that name. */
+gboolean train_log_get_number(JsonObject *line, const gchar *member, gdouble *value);
 
 G_END_DECLS

@@ -3,134 +3,284 @@
  */
 #include "train_report.h"
 
+#include "curves.h"
 #include "output.h"
+#include "samples.h"
 #include "train_log.h"
 
-/* Of a curve's picture, in pixels. */
-#define WIDTH  640
-#define HEIGHT 220
-#define LEFT   60
-#define MARGIN 20
+#include <string.h>
 
-#define MAX_POINTS 600 /* of a curve: the means of so many stretches */
+#define MAX_REASONS 10
 
-/* One picture: the curve of one member of a log. */
-typedef struct {
-    const gchar *title, *member, *x_member;
-} Curve;
-
-static const Curve update_curves[] = {
-    {"Loss", "loss", "update"},
-    {"Classification loss", "loss_class", "update"},
-    {"L1 loss", "loss_l1", "update"},
-    {"GIoU loss", "loss_giou", "update"},
-    {"Denoising loss", "loss_denoising", "update"},
-    {"GRQO advantage loss", "loss_advantage", "update"},
-    {"KL to the epoch's reference", "loss_kl", "update"},
-    {"Reward, mean of the group", "reward_mean", "update"},
-    {"Reward, spread of the group", "reward_std", "update"},
-    {"Gradient norm before clipping", "gradient_norm", "update"},
-    {"Learning rate", "learning_rate", "update"},
+/* Of an update's log line. */
+static const struct {
+    const gchar *title, *member;
+} update_curves[] = {
+    {"Loss", "loss"},
+    {"Classification loss", "loss_class"},
+    {"L1 loss", "loss_l1"},
+    {"GIoU loss", "loss_giou"},
+    {"Denoising loss", "loss_denoising"},
+    {"Vision-language loss", "loss_contrastive"},
+    {"GRQO advantage loss", "loss_advantage"},
+    {"KL to the epoch's reference", "loss_kl"},
+    {"Reward, mean of the group", "reward_mean"},
+    {"Reward, spread of the group", "reward_std"},
+    {"Gradient norm before clipping", "gradient_norm"},
+    {"Learning rate", "learning_rate"},
 };
 
-static const Curve evaluation_curves[] = {
-    {"AP by epoch", "AP", "epoch"},
-    {"AP50 by epoch", "AP50", "epoch"},
-};
+static const gchar *const figure_names[] = {"AP", "AP50", "AP75", "AR100"};
 
 static const gchar head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>dinor1 finetune</title>\n"
-    "<style>body{font:15px sans-serif;margin:2em auto;max-width:700px;color:#222}h2{font-size:1.1em;margin:1.5em 0 "
-    ".3em}table{border-collapse:collapse}td{padding:2px 12px 2px 0;border-bottom:1px solid #ddd}"
-    "svg{background:#fafafa;border:1px solid #ddd}text{font:12px sans-serif;fill:#555}"
-    "polyline{fill:none;stroke:#1965b0;stroke-width:1.5}circle{fill:#1965b0}</style></head><body>\n"
-    "<h1>Training report</h1>\n";
+    "<style>body{font:15px sans-serif;margin:2em auto;max-width:900px;color:#222}h2{font-size:1.1em;margin:1.5em 0 "
+    ".3em}table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;border-bottom:1px solid #ddd;text-align:left}"
+    ".figures td+td,.figures th+th{text-align:right}.samples td{padding:4px;width:33%;border:0}"
+    ".samples img{width:100%}";
 
-/* What a picture shows: the smallest and largest of each axis. */
+/* The evaluations' lines that tables compare; NULL = there is none. */
 typedef struct {
-    gdouble x0, x1, y0, y1;
-} Range;
+    JsonObject *before, *best, *last;
+} Evaluations;
 
-/* Replaces stretches of values by their means. */
-static void
-thin(GArray *values)
+/* The epochs that are over at an evaluation: 0 = before training. */
+static gdouble
+get_epochs(JsonObject *line)
 {
-    gdouble *data = (gdouble *)(gpointer)values->data;
-    const guint n = values->len, n_points = MIN(n, MAX_POINTS);
+    gdouble epoch = -1;
 
-    for (guint i = 0; i < n_points; i++) {
-        const guint first = (guint)((guint64)i * n / n_points), last = (guint)((guint64)(i + 1) * n / n_points);
-        gdouble sum = 0;
-
-        for (guint k = first; k < last; k++)
-            sum += data[k];
-        data[i] = sum / (last - first);
-    }
-    g_array_set_size(values, n_points);
+    train_log_get_number(line, "epoch", &epoch);
+    return epoch + 1;
 }
 
-static Range
-find_range(const GArray *xs, const GArray *ys)
+static Evaluations
+find_evaluations(const GPtrArray *lines)
 {
-    Range range = {g_array_index(xs, gdouble, 0), g_array_index(xs, gdouble, xs->len - 1),
-        g_array_index(ys, gdouble, 0), g_array_index(ys, gdouble, 0)};
+    Evaluations found = {NULL, NULL, NULL};
+    gdouble best = -2, precision;
 
-    for (guint i = 0; i < ys->len; i++) {
-        range.y0 = MIN(range.y0, g_array_index(ys, gdouble, i));
-        range.y1 = MAX(range.y1, g_array_index(ys, gdouble, i));
+    for (guint i = 0; i < lines->len; i++) {
+        JsonObject *line = lines->pdata[i];
+
+        if (get_epochs(line) < 1)
+            found.before = line;
+        else
+            found.last = line;
+        if (train_log_get_number(line, "AP", &precision) && precision > best) {
+            best = precision;
+            found.best = line;
+        }
     }
-    if (!(range.x1 > range.x0))
-        range.x1 = range.x0 + 1;
-    if (!(range.y1 > range.y0))
-        range.y1 = range.y0 + 1;
-    return range;
+    return found;
 }
 
+static JsonObject *
+get_heldout(JsonObject *line)
+{
+    return line && json_object_has_member(line, "heldout") ? json_object_get_object_member(line, "heldout") : NULL;
+}
+
+/* The object of a class among an evaluation's. */
+static JsonObject *
+find_class(JsonObject *line, const gchar *name)
+{
+    JsonArray *classes =
+        line && json_object_has_member(line, "classes") ? json_object_get_array_member(line, "classes") : NULL;
+
+    for (guint i = 0; classes && i < json_array_get_length(classes); i++) {
+        JsonObject *object = json_array_get_object_element(classes, i);
+
+        if (!strcmp(json_object_get_string_member_with_default(object, "name", ""), name))
+            return object;
+    }
+    return NULL;
+}
+
+/* A dash where there is nothing to measure. */
 static void
-add_number(GString *page, const gchar *format, gdouble value)
+add_cell(GString *page, JsonObject *figures, const gchar *name)
 {
     gchar buffer[G_ASCII_DTOSTR_BUF_SIZE];
+    gdouble value;
 
-    g_string_append(page, g_ascii_formatd(buffer, sizeof buffer, format, value));
+    if (figures && train_log_get_number(figures, name, &value) && value >= 0)
+        g_string_append_printf(page, "<td>%s</td>", g_ascii_formatd(buffer, sizeof buffer, "%.4f", value));
+    else
+        g_string_append(page, "<td>–</td>");
 }
 
 static void
-add_label(GString *page, gint x, gint y, const gchar *anchor, gdouble value)
+add_difference(GString *page, JsonObject *before, JsonObject *after, const gchar *name)
 {
-    g_string_append_printf(page, "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\">", x, y, anchor);
-    add_number(page, "%.4g", value);
-    g_string_append(page, "</text>\n");
+    gchar buffer[G_ASCII_DTOSTR_BUF_SIZE];
+    gdouble from, to;
+
+    if (before && after && train_log_get_number(before, name, &from) && train_log_get_number(after, name, &to) &&
+        from >= 0 && to >= 0)
+        g_string_append_printf(page, "<td>%s</td>", g_ascii_formatd(buffer, sizeof buffer, "%+.4f", to - from));
+    else
+        g_string_append(page, "<td>–</td>");
 }
 
 static void
-add_point(GString *page, const Range *range, gdouble x, gdouble y, const gchar *between)
+add_row(GString *page, const gchar *name, JsonObject *figures)
 {
-    add_number(page, "%.1f", LEFT + (WIDTH - LEFT - MARGIN) * (x - range->x0) / (range->x1 - range->x0));
-    g_string_append(page, between);
-    add_number(page, "%.1f", HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (y - range->y0) / (range->y1 - range->y0));
+    if (!figures)
+        return;
+    g_string_append_printf(page, "<tr><td>%s</td>", name);
+    for (guint i = 0; i < G_N_ELEMENTS(figure_names); i++)
+        add_cell(page, figures, figure_names[i]);
+    g_string_append(page, "</tr>\n");
 }
 
 static void
-draw(GString *page, const gchar *title, const GArray *xs, const GArray *ys)
+add_header(GString *page)
 {
-    const Range range = find_range(xs, ys);
+    g_string_append(page, "<table class=\"figures\">\n<tr><th></th>");
+    for (guint i = 0; i < G_N_ELEMENTS(figure_names); i++)
+        g_string_append_printf(page, "<th>%s</th>", figure_names[i]);
+    g_string_append(page, "</tr>\n");
+}
 
-    g_string_append_printf(page,
-        "<h2>%s</h2>\n<svg role=\"img\" aria-label=\"%s\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", title,
-        title, WIDTH, HEIGHT, WIDTH, HEIGHT);
-    add_label(page, LEFT - 6, MARGIN + 4, "end", range.y1);
-    add_label(page, LEFT - 6, HEIGHT - MARGIN + 4, "end", range.y0);
-    add_label(page, LEFT, HEIGHT - 4, "start", range.x0);
-    add_label(page, WIDTH - MARGIN, HEIGHT - 4, "end", range.x1);
-    g_string_append(page, "<polyline points=\"");
-    for (guint i = 0; i < ys->len; i++) {
-        add_point(page, &range, g_array_index(xs, gdouble, i), g_array_index(ys, gdouble, i), ",");
-        g_string_append_c(page, ' ');
+static gchar *
+name_epochs(const gchar *which, JsonObject *line)
+{
+    const guint epochs = line ? (guint)get_epochs(line) : 0;
+
+    if (epochs == 0)
+        return g_strdup_printf("%s (before training)", which);
+    return g_strdup_printf("%s (after epoch %u)", which, epochs - 1);
+}
+
+static void
+add_summary(GString *page, const Evaluations *found)
+{
+    g_autofree gchar *best = name_epochs("best", found->best), *last = name_epochs("last", found->last);
+
+    g_string_append(page, "<h2>Validation set</h2>\n");
+    add_header(page);
+    add_row(page, "before training", found->before);
+    add_row(page, best, found->best);
+    add_row(page, last, found->last);
+    g_string_append(page, "</table>\n");
+}
+
+/* What the training cost elsewhere. */
+static void
+add_forgotten(GString *page, const Evaluations *found)
+{
+    JsonObject *before = get_heldout(found->before), *best = get_heldout(found->best), *last = get_heldout(found->last);
+
+    if (!before && !last)
+        return;
+    g_string_append(page, "<h2>What was forgotten: the held-out set</h2>\n");
+    add_header(page);
+    add_row(page, "before training", before);
+    add_row(page, "model that is best on the validation set", best);
+    add_row(page, "last", last);
+    if (before && last) {
+        g_string_append(page, "<tr><td>last − before</td>");
+        for (guint i = 0; i < G_N_ELEMENTS(figure_names); i++)
+            add_difference(page, before, last, figure_names[i]);
+        g_string_append(page, "</tr>\n");
     }
-    g_string_append(page, "\"/>\n<circle r=\"2.5\" cx=\"");
-    add_point(
-        page, &range, g_array_index(xs, gdouble, xs->len - 1), g_array_index(ys, gdouble, ys->len - 1), "\" cy=\"");
-    g_string_append(page, "\"/>\n</svg>\n");
+    g_string_append(page, "</table>\n");
+}
+
+static void
+add_class(GString *page, const Evaluations *found, const gchar *name)
+{
+    JsonObject *states[] = {
+        find_class(found->before, name), find_class(found->best, name), find_class(found->last, name)};
+    g_autofree gchar *escaped = g_markup_escape_text(name, -1);
+    gdouble n_boxes = 0;
+
+    train_log_get_number(states[1], "boxes", &n_boxes);
+    g_string_append_printf(page, "<tr><td>%s</td><td>%.0f</td>", escaped, n_boxes);
+    for (guint i = 0; i < G_N_ELEMENTS(states); i++)
+        add_cell(page, states[i], "AP");
+    for (guint i = 0; i < G_N_ELEMENTS(states); i++)
+        add_cell(page, states[i], "AP50");
+    g_string_append(page, "</tr>\n");
+}
+
+static void
+add_classes(GString *page, const Evaluations *found)
+{
+    JsonArray *classes =
+        json_object_has_member(found->best, "classes") ? json_object_get_array_member(found->best, "classes") : NULL;
+
+    if (!classes || json_array_get_length(classes) == 0)
+        return;
+    g_string_append(page,
+        "<h2>By class</h2>\n<table class=\"figures\">\n<tr><th>class</th><th>boxes</th><th>AP before</th>"
+        "<th>AP best</th><th>AP last</th><th>AP50 before</th><th>AP50 best</th><th>AP50 last</th></tr>\n");
+    for (guint i = 0; i < json_array_get_length(classes); i++)
+        add_class(page, found,
+            json_object_get_string_member_with_default(json_array_get_object_element(classes, i), "name", ""));
+    g_string_append(page, "</table>\n");
+}
+
+/* The points of the lines that have the number. @heldout: of the object in the line. */
+static Curve
+make_curve(const gchar *name, const GPtrArray *lines, const gchar *member, gboolean heldout)
+{
+    const Curve curve = {name, g_array_new(FALSE, FALSE, sizeof(gdouble)), g_array_new(FALSE, FALSE, sizeof(gdouble))};
+
+    for (guint i = 0; i < lines->len; i++) {
+        JsonObject *line = lines->pdata[i], *figures = heldout ? get_heldout(line) : line;
+        const gdouble x = get_epochs(line);
+        gdouble y;
+
+        if (!figures || !train_log_get_number(figures, member, &y) || y < 0)
+            continue;
+        g_array_append_val(curve.xs, x);
+        g_array_append_val(curve.ys, y);
+    }
+    return curve;
+}
+
+static void
+curve_clear(Curve *curve)
+{
+    g_array_unref(curve->xs);
+    g_array_unref(curve->ys);
+}
+
+static void
+add_precision_curves(GString *page, const GPtrArray *lines)
+{
+    const gboolean has_heldout = lines->len > 0 && get_heldout(lines->pdata[lines->len - 1]);
+    Curve curves[] = {
+        make_curve("AP", lines, "AP", FALSE),
+        make_curve("AP50", lines, "AP50", FALSE),
+        make_curve("AP", lines, "AP", TRUE),
+        make_curve("AP50", lines, "AP50", TRUE),
+    };
+
+    curves_draw(page, "Average precision, by epochs that are over", curves, 2);
+    if (has_heldout)
+        curves_draw(page, "Average precision on the held-out set, by epochs that are over", curves + 2, 2);
+    for (guint i = 0; i < G_N_ELEMENTS(curves); i++)
+        curve_clear(&curves[i]);
+}
+
+static gboolean
+add_evaluations(GString *page, const TrainReport *report, GError **error)
+{
+    g_autoptr(GPtrArray) lines = train_log_read_lines(report->evaluations, error);
+    const Evaluations found = lines ? find_evaluations(lines) : (Evaluations){NULL, NULL, NULL};
+
+    if (!lines)
+        return FALSE;
+    if (!found.best)
+        return TRUE;
+    add_summary(page, &found);
+    add_precision_curves(page, lines);
+    add_forgotten(page, &found);
+    add_classes(page, &found);
+    return samples_append_html(report->samples, page, error);
 }
 
 static gboolean
@@ -142,23 +292,64 @@ is_zero(const GArray *values)
     return TRUE;
 }
 
+static Curve
+make_update_curve(const GPtrArray *lines, const gchar *member)
+{
+    const Curve curve = {NULL, g_array_new(FALSE, FALSE, sizeof(gdouble)), g_array_new(FALSE, FALSE, sizeof(gdouble))};
+    gdouble x, y;
+
+    for (guint i = 0; i < lines->len; i++)
+        if (train_log_get_number(lines->pdata[i], "update", &x) && train_log_get_number(lines->pdata[i], member, &y)) {
+            g_array_append_val(curve.xs, x);
+            g_array_append_val(curve.ys, y);
+        }
+    return curve;
+}
+
 /* A term that was never there has no picture. */
 static gboolean
-add_curves(GString *page, const gchar *log, const Curve *curves, guint n_curves, GError **error)
+add_updates(GString *page, const TrainReport *report, GError **error)
 {
-    for (guint i = 0; i < n_curves; i++) {
-        g_autoptr(GArray) xs = train_log_read(log, curves[i].x_member, error);
-        g_autoptr(GArray) ys = xs ? train_log_read(log, curves[i].member, error) : NULL;
+    g_autoptr(GPtrArray) lines = train_log_read_lines(report->log, error);
 
-        if (!ys)
-            return FALSE;
-        if (is_zero(ys))
-            continue;
-        thin(xs);
-        thin(ys);
-        draw(page, curves[i].title, xs, ys);
+    for (guint i = 0; lines && i < G_N_ELEMENTS(update_curves); i++) {
+        Curve curve = make_update_curve(lines, update_curves[i].member);
+
+        if (!is_zero(curve.ys))
+            curves_draw(page, update_curves[i].title, &curve, 1);
+        curve_clear(&curve);
     }
-    return TRUE;
+    return lines != NULL;
+}
+
+static void
+add_item(GString *page, const gchar *text)
+{
+    g_autofree gchar *escaped = g_markup_escape_text(text, -1);
+
+    g_string_append_printf(page, "<li>%s</li>\n", escaped);
+}
+
+static void
+add_skipped(GString *page, const TrainReport *report)
+{
+    const guint n = skipped_get_n(report->skipped);
+    g_auto(GStrv) reasons = skipped_list(report->skipped, MAX_REASONS);
+
+    if (n == 0 && !report->bad_boxes)
+        return;
+    g_string_append(page, "<h2>What was left out</h2>\n");
+    if (report->bad_boxes) {
+        g_autofree gchar *escaped = g_markup_escape_text(report->bad_boxes, -1);
+
+        g_string_append_printf(page, "<p>%s</p>\n", escaped);
+    }
+    if (n == 0)
+        return;
+    g_string_append_printf(page, "<p>%u pictures%s</p>\n<ul>\n", n, n > MAX_REASONS ? ", the first of them:" : ":");
+    for (gchar **reason = reasons; *reason; reason++)
+        add_item(page, *reason);
+    g_string_append(page, "</ul>\n");
 }
 
 static void
@@ -175,20 +366,21 @@ add_options(GString *page, const TrainConfig *config)
             break;
         g_string_append_printf(page, "<tr><td>%s</td><td>%s</td></tr>\n", name, escaped);
     }
-    g_string_append(page, "</table>\n</body></html>\n");
+    g_string_append(page, "</table>\n");
 }
 
 gboolean
-train_report_write(
-    const gchar *path, const TrainConfig *config, const gchar *log, const gchar *evaluations, GError **error)
+train_report_write(const TrainReport *report, const gchar *path, GError **error)
 {
     g_autoptr(GString) page = g_string_new(head);
     g_autoptr(TextOutput) output = NULL;
 
-    if (!add_curves(page, evaluations, evaluation_curves, G_N_ELEMENTS(evaluation_curves), error) ||
-        !add_curves(page, log, update_curves, G_N_ELEMENTS(update_curves), error))
+    g_string_append_printf(page, "%s</style></head><body>\n<h1>Training report</h1>\n", curves_style);
+    if (!add_evaluations(page, report, error) || !add_updates(page, report, error))
         return FALSE;
-    add_options(page, config);
+    add_skipped(page, report);
+    add_options(page, report->config);
+    g_string_append(page, "</body></html>\n");
     output = text_output_new(path, error);
     return output && text_output_write(output, page->str, page->len, error) && text_output_commit(output, error);
 }

@@ -3,12 +3,21 @@
  */
 #pragma once
 
+#include "skipped.h"
 #include "train_config.h"
 
 G_BEGIN_DECLS
 
-/* Writes one HTML page without scripts: curves of what the two logs hold, and the options. */
-gboolean train_report_write(
-    const gchar *path, const TrainConfig *config, const gchar *log, const gchar *evaluations, GError **error);
+/* What a report tells of. Borrowed. */
+typedef struct {
+    const TrainConfig *config;
+    const gchar *log, *evaluations, *samples; /* the two logs; the folder of the sample pictures */
+    Skipped *skipped;                         /* pictures */
+    const gchar *bad_boxes;                   /* (nullable): a sentence about the annotations that were left out */
+} TrainReport;
+
+/* Writes one HTML page without scripts and without other files: figures before and after, by class and on the held-out
+ * set, sample pictures, curves of what the logs hold, what was left out, and the options. */
+gboolean train_report_write(const TrainReport *report, const gchar *path, GError **error);
 
 G_END_DECLS

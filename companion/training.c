@@ -6,38 +6,75 @@
 #include "checkpoints.h"
 #include "coco_pictures.h"
 #include "command.h"
-#include "evaluation.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "train_evaluation.h"
 #include "train_log.h"
 #include "train_report.h"
 
-#include <dinor1/detector.h>
 #include <dinor1/error.h>
 #include <errno.h>
+#include <glib/gstdio.h>
 
 struct _Training {
     const TrainConfig *config;
     DinoR1Model *model;
-    EvaluationSet train, validation; /* validation.coco may be NULL */
+    EvaluationSet train, validation, heldout; /* the last two may have no coco */
+    Skipped *skipped;                         /* pictures; empty unless config->options.skip_bad */
+    GString *bad_boxes;                       /* a sentence about the annotations that were left out; empty = none */
     DinoR1Trainer *trainer;
     guint64 n_trained, n_parameters;
-    guint n_updates;           /* of an epoch */
-    guint update, n_evaluated; /* done; the update of the last evaluation */
-    guint64 n_images;          /* since the start of this process */
-    gdouble best;              /* AP */
-    gchar *checkpoints, *log, *evaluations, *result, *best_result, *report; /* paths */
+    guint n_updates;  /* of an epoch */
+    guint update;     /* done */
+    gint n_evaluated; /* the update of the last evaluation; -1 = none yet */
+    guint64 n_images; /* since the start of this process */
+    gdouble seconds;  /* of their updates */
+    guint n_noted;    /* skipped pictures that are in the file */
+    gdouble best;     /* AP */
+    gchar *checkpoints, *log, *evaluations, *result, *best_result, *report, *samples, *left_out; /* paths */
     Progress *progress;
-    gint64 start;
 };
 
-static gboolean
-load_set(const TrainSet *files, EvaluationSet *set, GError **error)
+/* A sentence about the annotations that the reader left out: how many of each kind, and what is wrong with the first.
+ */
+static void
+describe_bad(const DinoR1Coco *coco, const gchar *path, GString *text)
 {
+    g_autoptr(GString) kinds = g_string_new(NULL);
+    g_autoptr(DinoR1Coco) strict = NULL;
+    g_autoptr(GError) first = NULL;
+    guint n = 0;
+
+    for (guint i = 0; i < DINOR1_COCO_N_BAD; i++) {
+        const guint n_kind = dinor1_coco_get_n_bad(coco, (DinoR1CocoBad)i);
+
+        if (n_kind > 0)
+            g_string_append_printf(
+                kinds, "%s%u %s", kinds->len ? ", " : "", n_kind, dinor1_coco_bad_to_string((DinoR1CocoBad)i));
+        n += n_kind;
+    }
+    if (n == 0)
+        return;
+    strict = dinor1_coco_load(path, NULL, &first);
+    g_string_append_printf(text, "%s%s: %u annotations (%s)", text->len ? "; " : "", path, n, kinds->str);
+    if (first)
+        g_string_append_printf(text, ", the first: %s", first->message);
+}
+
+static gboolean
+load_set(Training *training, const TrainSet *files, EvaluationSet *set, GError **error)
+{
+    const DinoR1CocoOptions options = {.skip_bad = training->config->options.skip_bad};
+
+    if (!files->annotations)
+        return TRUE;
     set->pictures = coco_pictures_new(files->images);
-    set->coco = dinor1_coco_load(files->annotations, NULL, error);
+    if (options.skip_bad)
+        coco_pictures_skip_bad(set->pictures, training->skipped);
+    set->coco = dinor1_coco_load(files->annotations, &options, error);
     if (!set->coco)
         return FALSE;
+    describe_bad(set->coco, files->annotations, training->bad_boxes);
     if (!coco_pictures_check(set->pictures, set->coco, error)) {
         g_prefix_error(error, "%s: ", files->annotations);
         return FALSE;
@@ -63,6 +100,8 @@ name_files(Training *training)
     training->result = g_build_filename(output, "model", NULL);
     training->best_result = g_build_filename(output, "best", NULL);
     training->report = g_build_filename(output, "report.html", NULL);
+    training->samples = g_build_filename(output, "samples", NULL);
+    training->left_out = g_build_filename(output, "skipped.jsonl", NULL);
 }
 
 Training *
@@ -73,14 +112,17 @@ training_new(const TrainConfig *config, GError **error)
 
     training->config = config;
     training->best = -1;
+    training->n_evaluated = -1;
+    training->skipped = skipped_new();
+    training->bad_boxes = g_string_new(NULL);
     name_files(training);
-    if (!load_set(&config->train, &training->train, error) ||
-        (config->validation.annotations && !load_set(&config->validation, &training->validation, error)) ||
+    if (!load_set(training, &config->train, &training->train, error) ||
+        !load_set(training, &config->validation, &training->validation, error) ||
+        !load_set(training, &config->heldout, &training->heldout, error) ||
         !(training->model = dinor1_model_load(config->model, error)))
         return NULL;
     frames = coco_pictures_get_source(training->train.pictures);
-    training->trainer =
-        dinor1_trainer_new(training->model, training->train.coco, &frames, &config->options, error);
+    training->trainer = dinor1_trainer_new(training->model, training->train.coco, &frames, &config->options, error);
     if (!training->trainer) {
         g_prefix_error(error, "%s: ", config->path);
         return NULL;
@@ -96,20 +138,40 @@ training_free(Training *training)
     g_clear_pointer(&training->model, dinor1_model_unref);
     clear_set(&training->train);
     clear_set(&training->validation);
+    clear_set(&training->heldout);
+    skipped_free(training->skipped);
+    g_string_free(training->bad_boxes, TRUE);
     g_free(training->checkpoints);
     g_free(training->log);
     g_free(training->evaluations);
     g_free(training->result);
     g_free(training->best_result);
     g_free(training->report);
+    g_free(training->samples);
+    g_free(training->left_out);
     g_free(training);
 }
 
 static void
 describe_set(const gchar *name, const DinoR1Coco *coco)
 {
+    if (!coco)
+        return;
     g_print("%-12s %u images, %u boxes, %u classes\n", name, dinor1_coco_get_n_images(coco),
         dinor1_coco_get_n_annotations(coco), dinor1_coco_get_n_categories(coco));
+}
+
+/* What --skip-bad found before the first picture was decoded. */
+static void
+describe_skipped(const Training *training)
+{
+    const guint n = skipped_get_n(training->skipped);
+    g_auto(GStrv) first = skipped_list(training->skipped, 1);
+
+    if (training->bad_boxes->len)
+        g_print("left out     %s\n", training->bad_boxes->str);
+    if (n > 0)
+        g_print("left out     %u pictures, the first: %s\n", n, *first);
 }
 
 void
@@ -119,8 +181,9 @@ training_describe(const Training *training)
 
     g_print("model        %s\noutput       %s\n", config->model, config->output);
     describe_set("train", training->train.coco);
-    if (training->validation.coco)
-        describe_set("validation", training->validation.coco);
+    describe_set("validation", training->validation.coco);
+    describe_set("held out", training->heldout.coco);
+    describe_skipped(training);
     g_print("parameters   %" G_GUINT64_FORMAT " trained of %" G_GUINT64_FORMAT "\n", training->n_trained,
         training->n_parameters);
     g_print("updates      %u: %u epochs of %u\n", config->options.epochs * training->n_updates, config->options.epochs,
@@ -144,16 +207,32 @@ make_folder(const gchar *path, GError **error)
 static gboolean
 recall_evaluations(Training *training, GError **error)
 {
-    g_autoptr(GArray) updates = train_log_read(training->evaluations, "update", error);
-    g_autoptr(GArray) precisions = updates ? train_log_read(training->evaluations, "AP", error) : NULL;
+    g_autoptr(GPtrArray) lines = train_log_read_lines(training->evaluations, error);
+    gdouble update, precision;
 
-    if (!precisions)
-        return FALSE;
-    for (guint i = 0; i < precisions->len; i++) {
-        training->best = MAX(training->best, g_array_index(precisions, gdouble, i));
-        training->n_evaluated = (guint)g_array_index(updates, gdouble, i);
+    for (guint i = 0; lines && i < lines->len; i++) {
+        if (train_log_get_number(lines->pdata[i], "update", &update))
+            training->n_evaluated = (gint)update;
+        if (train_log_get_number(lines->pdata[i], "AP", &precision))
+            training->best = MAX(training->best, precision);
     }
-    return TRUE;
+    return lines != NULL;
+}
+
+/* A run that begins finds nothing of an earlier one; one that goes on finds what was done up to its checkpoint. */
+static gboolean
+recall(Training *training, gboolean found, GError **error)
+{
+    if (!found) {
+        g_unlink(training->log);
+        g_unlink(training->evaluations);
+        g_unlink(training->left_out);
+        return TRUE;
+    }
+    if (training->config->options.skip_bad && !skipped_load(training->skipped, training->left_out, error))
+        return FALSE;
+    return train_log_trim(training->log, training->update, error) &&
+           train_log_trim(training->evaluations, training->update, error) && recall_evaluations(training, error);
 }
 
 static gboolean
@@ -170,88 +249,66 @@ begin(Training *training, gboolean resume, GError **error)
     if (found && !checkpoints_resume(training->checkpoints, training->trainer, update, error))
         return FALSE;
     training->update = found ? update : 0;
-    return make_folder(training->checkpoints, error) && train_log_trim(training->log, training->update, error) &&
-           train_log_trim(training->evaluations, training->update, error) && recall_evaluations(training, error);
+    return make_folder(training->checkpoints, error) && recall(training, found, error);
 }
 
-static DinoR1Detector *
-make_detector(const Training *training, DinoR1Model *model, GError **error)
-{
-    DinoR1DetectorOptions options;
-
-    dinor1_detector_options_init(&options);
-    options.device = "cpu";
-    options.n_threads = training->config->options.n_threads;
-    options.threshold = 0;
-    options.max_detections = 100;
-    return dinor1_detector_new(model, &options, error);
-}
-
-/* Evaluates the exported model with exemplars of the training set; no figures after a signal. */
-static gboolean
-measure(const Training *training, DinoR1Eval **figures, GError **error)
-{
-    const TrainConfig *config = training->config;
-    g_autoptr(DinoR1Model) model = dinor1_model_load(training->result, error);
-    g_autoptr(DinoR1Detector) detector = model ? make_detector(training, model, error) : NULL;
-    g_autoptr(DinoR1PromptBank) bank = model ? dinor1_prompt_bank_new(model) : NULL;
-    g_autoptr(DinoR1CocoResults) results = NULL;
-
-    *figures = NULL;
-    if (!detector ||
-        !evaluation_add_exemplars(
-            &training->train, detector, bank, config->evaluate_prompts, config->options.seed, error) ||
-        !(results = evaluation_detect(&training->validation, detector, bank, 0, 0, NULL, error)))
-        return FALSE;
-    if (interrupt_get_signal())
-        return TRUE;
-    *figures = dinor1_eval_new(results, DINOR1_EVAL_COCO, NULL, error);
-    return *figures != NULL;
-}
-
-/* Whether the epoch that is over is one to evaluate, and was not yet. */
+/* Whether the epoch that is over, or the start, is to be evaluated and was not yet. */
 static gboolean
 is_evaluation_due(const Training *training)
 {
     const guint epoch = training->update / training->n_updates;
 
-    return training->validation.coco && training->update > training->n_evaluated &&
-           training->update % training->n_updates == 0 &&
-           (epoch % training->config->evaluate_every == 0 || dinor1_trainer_is_done(training->trainer));
+    if (!training->validation.coco || (gint)training->update <= training->n_evaluated ||
+        training->update % training->n_updates)
+        return FALSE;
+    if (training->update == 0)
+        return training->config->evaluate_first;
+    return epoch % training->config->evaluate_every == 0 || dinor1_trainer_is_done(training->trainer);
 }
 
 static gboolean
 evaluate(Training *training, GError **error)
 {
-    const guint epoch = training->update / training->n_updates - 1;
-    g_autoptr(DinoR1Eval) figures = NULL;
+    const TrainEvaluation evaluation = {training->config, &training->train, &training->validation, &training->heldout,
+        training->evaluations, training->samples};
+    const gint epoch = (gint)(training->update / training->n_updates) - 1;
     gdouble precision;
+    gboolean done;
 
     if (!dinor1_trainer_export(training->trainer, training->result, FALSE, error) ||
-        !measure(training, &figures, error))
+        !train_evaluation_run(&evaluation, training->result, training->update, epoch, &precision, &done, error))
         return FALSE;
-    if (!figures)
+    if (!done)
         return TRUE;
-    precision = dinor1_eval_get_figure(figures, "AP");
-    g_printerr("dinor1: epoch %u: AP %.4f, AP50 %.4f\n", epoch, precision, dinor1_eval_get_figure(figures, "AP50"));
     if (precision > training->best && !dinor1_trainer_export(training->trainer, training->best_result, FALSE, error))
         return FALSE;
     training->best = MAX(training->best, precision);
-    training->n_evaluated = training->update;
-    return train_log_add_evaluation(training->evaluations, training->update, epoch, figures, error);
+    training->n_evaluated = (gint)training->update;
+    return TRUE;
 }
 
 static void
 show(const Training *training, const DinoR1TrainReport *report)
 {
     const guint n = training->n_updates * training->config->options.epochs;
-    const gdouble seconds = (gdouble)(g_get_monotonic_time() - training->start) / G_USEC_PER_SEC;
     g_autofree gchar *text = g_strdup_printf("update %u of %u, epoch %u, loss %.4f (class %.3f, L1 %.3f, GIoU %.3f), "
                                              "%.2f images/s",
         training->update, n, report->epoch, report->loss, report->loss_class, report->loss_l1, report->loss_giou,
-        (gdouble)training->n_images / MAX(seconds, 1e-3));
+        (gdouble)training->n_images / MAX(training->seconds, 1e-3));
 
     progress_show(training->progress, text, (gdouble)training->update / n);
+}
+
+/* Tells of pictures that turned out to be bad. */
+static gboolean
+note_skipped(Training *training, GError **error)
+{
+    const guint n = skipped_get_n(training->skipped);
+
+    if (n == training->n_noted)
+        return TRUE;
+    training->n_noted = n;
+    return skipped_save(training->skipped, training->left_out, error);
 }
 
 static gboolean
@@ -264,13 +321,23 @@ update(Training *training, GError **error)
         return FALSE;
     training->update++;
     training->n_images += report.n_images;
-    if (!train_log_add_update(training->log, training->update, &report, error))
+    training->seconds += report.seconds;
+    if (!train_log_add_update(training->log, training->update, &report, error) || !note_skipped(training, error))
         return FALSE;
     show(training, &report);
     if (training->update % config->save_every && !dinor1_trainer_is_done(training->trainer) &&
         !is_evaluation_due(training) && !interrupt_get_signal())
         return TRUE;
     return checkpoints_save(training->checkpoints, training->trainer, training->update, config->keep, error);
+}
+
+static gboolean
+report(Training *training, GError **error)
+{
+    const TrainReport content = {training->config, training->log, training->evaluations, training->samples,
+        training->skipped, training->bad_boxes->len ? training->bad_boxes->str : NULL};
+
+    return note_skipped(training, error) && train_report_write(&content, training->report, error);
 }
 
 static gboolean
@@ -282,8 +349,7 @@ train(Training *training, GError **error)
         if (interrupt_get_signal())
             return TRUE;
         if (dinor1_trainer_is_done(training->trainer))
-            return dinor1_trainer_export(training->trainer, training->result, FALSE, error) &&
-                   train_report_write(training->report, training->config, training->log, training->evaluations, error);
+            return dinor1_trainer_export(training->trainer, training->result, FALSE, error) && report(training, error);
         if (!update(training, error))
             return FALSE;
     }
@@ -312,10 +378,14 @@ training_run(Training *training, gboolean resume, gboolean quiet, GError **error
         return FALSE;
     if (training->update > 0)
         g_printerr("dinor1: going on after update %u\n", training->update);
-    training->start = g_get_monotonic_time();
     training->progress = progress_new(quiet);
+    progress_start_at(
+        training->progress, (gdouble)training->update / (training->n_updates * training->config->options.epochs));
     done = train(training, error);
     progress_free(training->progress);
+    if (skipped_get_n(training->skipped) > 0)
+        g_printerr(
+            "dinor1: %u pictures were left out; '%s' says why\n", skipped_get_n(training->skipped), training->left_out);
     if (!done)
         explain_failure(training, error);
     else if (interrupt_get_signal())

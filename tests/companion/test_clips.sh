@@ -36,12 +36,12 @@ same() {
 make every-key.avi 'jpegenc ! avimux'
 make matroska.webm 'vp8enc keyframe-max-dist=20 deadline=1 ! webmmux'
 make ogg.ogv 'theoraenc keyframe-force=16 ! oggmux'
-make one-way.mp4 'avenc_mpeg4 gop-size=25 ! mp4mux'
+make every-key.mov 'jpegenc ! qtmux'
 make two-way.mp4 'avenc_mpeg4 gop-size=25 max-bframes=2 ! mp4mux' # has no times
 make two-way.avi 'avenc_mpeg4 gop-size=25 max-bframes=2 ! avimux' # its times are not right after seeking
 make raw.y4m 'y4menc'                                             # seeks badly or not at all
 check 'two clips at least' test -s every-key.avi -a -s ogg.ogv
-for clip in every-key.avi matroska.webm ogg.ogv one-way.mp4 two-way.mp4 two-way.avi raw.y4m; do
+for clip in every-key.avi matroska.webm ogg.ogv every-key.mov two-way.mp4 two-way.avi raw.y4m; do
     same "$clip" 120
 done
 

@@ -105,7 +105,7 @@ stop_after() {
     local signal=$1 lines=$2 folder=$3 pid
     shift 3
     # A shell tells what it runs in the background to ignore SIGINT.
-    env --default-signal=INT "$dinor1" finetune tiny.yaml --output "$folder" "$@" >out 2>err &
+    env --default-signal=INT "$dinor1" finetune "${config:-tiny.yaml}" --output "$folder" "$@" >out 2>err &
     pid=$!
     until [ "$(wc -l 2>/dev/null <"$folder/log.jsonl" || echo 0)" -ge "$lines" ]; do
         kill -0 "$pid" 2>/dev/null || break
@@ -148,12 +148,90 @@ PY
 fails 1 'epoch 0, update 0, images [1-6], [1-6]: .*not a finite number' finetune tiny.yaml --set model=broken --output nan
 check 'nothing exported or saved' test ! -e nan/model -a -z "$(ls nan/checkpoints)" -a ! -e nan/log.jsonl
 
-# An evaluation after each epoch.
-succeeds finetune tiny.yaml --output evaluated --set data.validation.annotations=train.json \
-    --set data.validation.images=images --set evaluate_prompts=2
-equals 'evaluations' '[0, 1]' "$(json_lines evaluated/evaluations.jsonl '[l["epoch"] for l in d]')"
-equals 'figures' 12 "$(json_lines evaluated/evaluations.jsonl 'len(d[0]) - 2')"
+# An evaluation before the first update and after each epoch.
+cp -r images others
+sed 's/"round"/"Früher \& <älter>"/' train.json >others.json
+{
+    sed 's/^output: .*/output: evaluated/; /^data:/a\  validation: {annotations: train.json, images: images}' tiny.yaml
+    printf '%s\n' 'evaluate_prompts: 2'
+} >evaluated.yaml
+fails 1 "'data.heldout' needs both annotations and images" finetune evaluated.yaml --set data.heldout.images=others
+fails 1 "'data.heldout' needs 'data.validation'" finetune tiny.yaml --set data.heldout.images=others \
+    --set data.heldout.annotations=others.json
+succeeds finetune evaluated.yaml --set data.heldout.images=others --set data.heldout.annotations=others.json
+equals 'evaluations' '[-1, 0, 1]' "$(json_lines evaluated/evaluations.jsonl '[l["epoch"] for l in d]')"
+equals 'figures' 12 "$(json_lines evaluated/evaluations.jsonl 'len(d[0]) - 4')"
+equals 'figures of the held-out set' '[12, 12, 12]' \
+    "$(json_lines evaluated/evaluations.jsonl '[len(l["heldout"]) for l in d]')"
+equals 'classes' "[('round', 4), ('bar', 3)]" \
+    "$(json_lines evaluated/evaluations.jsonl '[(c["name"], c["boxes"]) for c in d[0]["classes"]]')"
 succeeds inspect --model evaluated/best
 equals 'evaluating changes nothing' "$(losses run/log.jsonl)" "$(losses evaluated/log.jsonl)"
+
+# report FOLDER: its report without what differs from run to run.
+report() {
+    sed '/^<tr><td>output</d' "$1/report.html"
+}
+# pictures REPORT: the kinds and sizes of the pictures that are in it.
+pictures() {
+    python3 - "$1" <<'PY'
+import base64, re, sys
+for data in re.findall(r'src="data:image/jpeg;base64,([^"]*)"', open(sys.argv[1]).read()):
+    data = base64.b64decode(data)
+    assert data[:2] == b"\xff\xd8" and data[-2:] == b"\xff\xd9" and len(data) < 100000
+    at = data.index(b"\xff\xc0")
+    print(int.from_bytes(data[at + 7:at + 9], "big"), "x", int.from_bytes(data[at + 5:at + 7], "big"), sep="")
+PY
+}
+equals 'samples: annotated, before and after of four' "$(printf '80x60\n%.0s' {1..12})" \
+    "$(pictures evaluated/report.html)"
+check 'drawn before and after' test -s evaluated/samples/before-1.jpg -a -s evaluated/samples/after-4.jpg
+for section in 'Validation set' 'What was forgotten' 'By class' 'Samples' 'Reward, mean' 'Reward, spread' 'AP50<'; do
+    check "the report's $section" grep -q "$section" evaluated/report.html
+done
+check 'a report for one file' test "$(grep -oE '(src|href)="[^"]{5}' evaluated/report.html | sort -u)" = 'src="data:'
+check 'the report is well-formed' python3 -c 'import xml.dom.minidom, re, sys
+xml.dom.minidom.parseString(re.sub("<!DOCTYPE html>|<meta[^>]*>|<img[^>]*>", "", open("evaluated/report.html").read()))'
+succeeds finetune evaluated.yaml --output late --set evaluate_first=false
+equals 'no evaluation first' '[0, 1]' "$(json_lines late/evaluations.jsonl '[l["epoch"] for l in d]')"
+
+# The report of a run that was killed is that of one that was not.
+heldout=(--set data.heldout.images=others --set data.heldout.annotations=others.json)
+config=evaluated.yaml
+stop_after KILL 2 halves "${heldout[@]}"
+equals 'killed' 137 "$status"
+rm -f halves/samples/after-*
+stop_after KILL 4 halves --resume "${heldout[@]}"
+succeeds finetune evaluated.yaml --output halves --resume "${heldout[@]}"
+equals 'evaluations of a killed run' "$(cat evaluated/evaluations.jsonl)" "$(cat halves/evaluations.jsonl)"
+equals 'the report of a killed run' "$(report evaluated | md5sum)" "$(report halves | md5sum)"
+
+# What is bad ends the run, or is left out and counted.
+sed -e 's/"bbox": \[10, 10, 20, 20\]/"bbox": [10, 10, -20, 20]/' -e 's/"category_id": 20, "bbox": \[0,/"category_id": 99, "bbox": [0,/' \
+    -e 's/smpte.png/gone.png/' -e 's/clip.avi#frame=2/clip.avi#frame=77/' -e 's/circular.png/text.png/' train.json >bad.json
+echo 'no picture' >images/text.png
+bad=(tiny.yaml --set data.train.annotations=bad.json)
+fails 1 'bad.json: annotations\[0\], id 1: no or negative size' finetune "${bad[@]}" --output bad
+sed -e 's/-20, 20/20, 20/' -e 's/: 99/: 20/' bad.json >half-bad.json
+fails 1 "half-bad.json: image 2: there is no file '.*gone.png'" finetune tiny.yaml \
+    --set data.train.annotations=half-bad.json --output bad
+sed 's/gone.png/smpte.png/' half-bad.json >undecodable.json
+fails 1 "cannot (read|decode) '.*(text.png|clip.avi)'" finetune tiny.yaml --set data.train.annotations=undecodable.json \
+    --output bad
+succeeds finetune "${bad[@]}" --output bad --skip-bad --set grqo.start=2
+check 'bad annotations' grep -q '^left out .*bad.json: 2 annotations (1 .*, 1 .*), the first: .*id 1: ' out
+check 'missing pictures' grep -q "^left out .*1 pictures, the first: there is no file '.*gone.png'" out
+check 'the word at the end' grep -q '3 pictures were left out' err
+equals 'the same number of pictures' 12 "$(json_lines bad/log.jsonl 'sum(l["images"] for l in d)')"
+equals 'each bad picture once' "['images/clip.avi#frame=77', 'images/gone.png', 'images/text.png']" \
+    "$(json_lines bad/skipped.jsonl '[l["file"] for l in d]')"
+check 'reasons in the report' grep -q '<li>.*has no frame 77' bad/report.html
+succeeds finetune "${bad[@]}" --output again --skip-bad --set grqo.start=2 --set workers=3
+equals 'the same batches' "$(losses bad/log.jsonl)" "$(losses again/log.jsonl)"
+succeeds finetune evaluated.yaml --output judged --set data.validation.annotations=bad.json --skip-bad --set epochs=1
+equals 'boxes of pictures that cannot be seen do not count' '[2, 2]' \
+    "$(json_lines judged/evaluations.jsonl '[sum(c["boxes"] for c in l["classes"]) for l in d]')"
+sed 's/"file_name": "/&none-/' train.json >none.json
+fails 1 "image 6: there is no file .*none-clip.avi" finetune tiny.yaml --set data.train.annotations=none.json --skip-bad --output none
 no_temporary_files
 finish
