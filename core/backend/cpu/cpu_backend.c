@@ -2,38 +2,34 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/memory.h"
 
 #include <cblas.h>
 #include <dinor1/error.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
     DinoR1Backend base;
     DinoR1Pool *pool;
+    DinoR1CpuMemory *memory;
     DinoR1CpuFlags flags;
     DinoR1CpuKernels kernels;
 } CpuBackend;
-
-#define ALIGNMENT ((gsize)64)
 
 static void
 cpu_free(DinoR1Backend *backend)
 {
     CpuBackend *self = (CpuBackend *)backend;
     dinor1_pool_free(self->pool);
+    dinor1_cpu_memory_free(self->memory);
     g_free(self);
 }
 
 static gpointer
 cpu_alloc(DinoR1Backend *backend, gsize size, GError **error)
 {
-    gpointer memory = NULL;
-    gsize rounded;
+    gpointer memory = dinor1_cpu_memory_take(((CpuBackend *)backend)->memory, size);
 
-    /* Whole cache lines, and never none: aligned_alloc() wants a multiple and NULL means failure. */
-    if (g_size_checked_add(&rounded, MAX(size, 1), ALIGNMENT - 1))
-        memory = aligned_alloc(ALIGNMENT, rounded & ~(ALIGNMENT - 1));
     if (!memory) {
         g_autofree gchar *text = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cpu: not enough memory for %s", text);
@@ -44,7 +40,7 @@ cpu_alloc(DinoR1Backend *backend, gsize size, GError **error)
 static void
 cpu_release(DinoR1Backend *backend, gpointer memory)
 {
-    free(memory);
+    dinor1_cpu_memory_give(((CpuBackend *)backend)->memory, memory);
 }
 
 static gboolean
@@ -102,6 +98,7 @@ dinor1_cpu_backend_new(guint n_threads, DinoR1CpuFlags flags)
     self->base.klass = &cpu_class;
     self->base.host_memory = TRUE;
     self->pool = dinor1_pool_new(n_threads);
+    self->memory = dinor1_cpu_memory_new();
     self->flags = flags;
     dinor1_cpu_kernels_init(&self->kernels, flags);
     /* Our pool splits the work and calls BLAS from its threads, so BLAS must not split it again. The setting is the
