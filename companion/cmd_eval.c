@@ -3,21 +3,24 @@
  */
 #include "coco_pictures.h"
 #include "command.h"
+#include "eval_curve.h"
 #include "eval_table.h"
 #include "evaluation.h"
 #include "interrupt.h"
-#include "output.h"
+#include "model_options.h"
+#include "set_list.h"
 
 #include <dinor1/dinor1.h>
 #include <string.h>
 
 typedef struct {
-    gchar *model, *device, *annotations, *images;
-    gchar *prompts, *train, *train_images, *rule;
-    gchar *results, *json;
+    ModelOptions model;
+    EvalSet set; /* from the command line */
+    gchar *list, *rule;
+    gchar *results, *json, *curve;
     gint64 seed;
-    gint per_class, limit, threads, size;
-    gboolean same_image, quiet;
+    gint per_class, limit;
+    gboolean same_image, skip_missing, skip_bad, quiet;
 } Options;
 
 static const CommandHelp help = {
@@ -25,12 +28,15 @@ static const CommandHelp help = {
     .summary =
         "Measures a model on a set of pictures with annotations in COCO's format, by COCO's rule or LVIS's. What to\n"
         "look for comes from a bank (--prompts), from boxes drawn at random out of another set (--from, such as the\n"
-        "training split), or, for each image, from one of its own boxes of each of its classes (--same-image).",
+        "training split), or, for each image, from one of its own boxes of each of its classes (--same-image).\n"
+        "With --list, the sets of a file, as of ODinW, are measured one after the other, and their average.",
     .description =
         "Examples:\n"
         "  dinor1 eval --model DIR --annotations val.json --images val/ --from train.json --train-images train/ \\\n"
         "    --per-class 16 --seed 1\n"
         "  dinor1 eval --model DIR --annotations val.json --images val/ --same-image --json figures.json\n"
+        "  dinor1 eval --model DIR --annotations val.json --images val/ --prompts coco.bank --curve curve.svg\n"
+        "  dinor1 eval --model DIR --list odinw.yaml --per-class 16 --json odinw.json\n"
         "  dinor1 eval --model DIR --annotations lvis_val.json --images val/ --prompts lvis.bank --rule lvis\n",
 };
 
@@ -44,11 +50,27 @@ is_lvis(const Options *options)
 static gboolean
 check_protocol(const Options *options, GError **error)
 {
-    if ((options->prompts != NULL) + (options->train != NULL) + options->same_image != 1) {
+    const EvalSet *set = &options->set;
+
+    if ((set->prompts != NULL) + (set->train != NULL) + options->same_image != 1) {
         g_set_error(error, USAGE_ERROR, 0, "give one of --prompts BANK, --from TRAIN.json and --same-image");
         return FALSE;
     }
-    return !options->train || command_require("--train-images", options->train_images, error);
+    return !set->train || command_require("--train-images", set->train_images, error);
+}
+
+/* A list says of each set what the options say of one. */
+static gboolean
+check_list(const Options *options, GError **error)
+{
+    const EvalSet *set = &options->set;
+
+    if (!set->annotations && !set->images && !set->prompts && !set->train && !set->train_images && !options->results &&
+        !options->curve)
+        return TRUE;
+    g_set_error(error, USAGE_ERROR, 0,
+        "--list goes with none of --annotations, --images, --prompts, --from, --train-images, --results and --curve");
+    return FALSE;
 }
 
 static gboolean
@@ -58,32 +80,51 @@ check_options(const Options *options, GError **error)
         g_set_error(error, USAGE_ERROR, 0, "--rule is '%s', but must be coco or lvis", options->rule);
         return FALSE;
     }
-    return command_require("--model", options->model, error) &&
-           command_require("--annotations", options->annotations, error) &&
-           command_require("--images", options->images, error) && check_protocol(options, error) &&
-           command_check_range("--per-class", options->per_class, 1, 1000, error) &&
-           command_check_range("--limit", options->limit, 0, G_MAXINT, error) &&
-           command_check_range("--threads", options->threads, 0, 1024, error) &&
-           command_check_range("--size", options->size, 0, DINOR1_IMAGE_MAX_SIDE, error);
+    if (!model_options_check(&options->model, error) || !eval_curve_check(options->curve, error) ||
+        !command_check_range("--per-class", options->per_class, 1, 1000, error) ||
+        !command_check_range("--limit", options->limit, 0, G_MAXINT, error))
+        return FALSE;
+    if (options->list)
+        return check_list(options, error);
+    return command_require("--annotations", options->set.annotations, error) &&
+           command_require("--images", options->set.images, error) && check_protocol(options, error);
 }
 
 static DinoR1Detector *
-make_detector(const Options *options, DinoR1Model *model, GError **error)
+make_detector(const Options *options, GError **error)
 {
     DinoR1DetectorOptions detector;
 
     dinor1_detector_options_init(&detector);
-    detector.device = options->device ? options->device : detector.device;
-    detector.n_threads = (guint)options->threads;
-    detector.shortest_edge = options->size;
     detector.threshold = 0;
     detector.max_detections = is_lvis(options) ? 300 : 100;
-    return dinor1_detector_new(model, &detector, error);
+    return model_options_open(&options->model, &detector, error);
+}
+
+/* Says what --skip-bad left out. */
+static void
+report_bad(const gchar *path, const DinoR1Coco *coco)
+{
+    for (guint bad = 0; bad < DINOR1_COCO_N_BAD; bad++)
+        if (dinor1_coco_get_n_bad(coco, bad) > 0)
+            g_printerr("dinor1: warning: %s: left out %u: %s\n", path, dinor1_coco_get_n_bad(coco, bad),
+                dinor1_coco_bad_to_string(bad));
+}
+
+static DinoR1Coco *
+load_annotations(const Options *options, const gchar *path, GError **error)
+{
+    const DinoR1CocoOptions reading = {.skip_bad = options->skip_bad};
+    DinoR1Coco *coco = dinor1_coco_load(path, &reading, error);
+
+    if (coco)
+        report_bad(path, coco);
+    return coco;
 }
 
 /* The bank that was named, or one of exemplars of the training set. */
 static DinoR1PromptBank *
-make_bank(const Options *options, DinoR1Detector *detector, GError **error)
+make_bank(const Options *options, const EvalSet *set, DinoR1Detector *detector, GError **error)
 {
     DinoR1Model *model = dinor1_detector_get_model(detector);
     g_autoptr(DinoR1Coco) coco = NULL;
@@ -91,16 +132,16 @@ make_bank(const Options *options, DinoR1Detector *detector, GError **error)
     g_autoptr(CocoPictures) pictures = NULL;
     EvaluationSet train;
 
-    if (options->prompts)
-        return dinor1_prompt_bank_load(options->prompts, model, error);
-    coco = dinor1_coco_load(options->train, NULL, error);
+    if (set->prompts)
+        return dinor1_prompt_bank_load(set->prompts, model, error);
+    coco = load_annotations(options, set->train, error);
     if (!coco)
         return NULL;
-    pictures = coco_pictures_new(options->train_images);
+    pictures = coco_pictures_new(set->train_images);
     train = (EvaluationSet){coco, pictures};
     bank = dinor1_prompt_bank_new(model);
     if (!evaluation_add_exemplars(&train, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
-        g_prefix_error(error, "%s: ", options->train);
+        g_prefix_error(error, "%s: ", set->train);
         return NULL;
     }
     return g_steal_pointer(&bank);
@@ -136,92 +177,154 @@ choose_images(const Options *options, const DinoR1Coco *coco)
     return use;
 }
 
+/* COCO's rule, which follows pycocotools here, takes a match with such a box for none. Label Studio counts from 0. */
+static void
+warn_of_id_zero(const DinoR1Coco *coco)
+{
+    for (guint i = 0; i < dinor1_coco_get_n_images(coco); i++) {
+        guint n;
+        const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(coco, i, &n);
+
+        for (guint k = 0; k < n; k++)
+            if (annotations[k].id == 0)
+                g_printerr("dinor1: warning: the annotation with id 0 counts as missed, as in pycocotools; count from "
+                           "1 for exact figures\n");
+    }
+}
+
+static DinoR1CocoResults *
+detect(const Options *options, const EvalSet *set, DinoR1Detector *detector, GError **error)
+{
+    g_autoptr(DinoR1Coco) coco = load_annotations(options, set->annotations, error);
+    g_autoptr(DinoR1PromptBank) bank = NULL;
+    g_autoptr(CocoPictures) pictures = NULL;
+    g_autoptr(Progress) progress = NULL;
+    EvaluationSet pictured;
+
+    if (!coco || (!options->same_image && !(bank = make_bank(options, set, detector, error))) ||
+        (bank && !check_classes(bank, coco, error)))
+        return NULL;
+    warn_of_id_zero(coco);
+    pictures = coco_pictures_new(set->images);
+    pictured = (EvaluationSet){coco, pictures};
+    progress = progress_new(options->quiet);
+    return evaluation_detect(&pictured, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
+}
+
+static DinoR1Eval *
+measure(const Options *options, const DinoR1CocoResults *results, GError **error)
+{
+    g_autofree gboolean *use = choose_images(options, dinor1_coco_results_get_coco(results));
+
+    return dinor1_eval_new(results, is_lvis(options) ? DINOR1_EVAL_LVIS : DINOR1_EVAL_COCO, use, error);
+}
+
 static gboolean
 report(const Options *options, const DinoR1CocoResults *results, GError **error)
 {
     const DinoR1Coco *coco = dinor1_coco_results_get_coco(results);
-    g_autofree gboolean *use = choose_images(options, coco);
     g_autoptr(DinoR1Eval) eval = NULL;
 
     if (options->results && !dinor1_coco_write_results(results, options->results, error))
         return FALSE;
-    eval = dinor1_eval_new(results, is_lvis(options) ? DINOR1_EVAL_LVIS : DINOR1_EVAL_COCO, use, error);
-    if (!eval)
+    eval = measure(options, results, error);
+    if (!eval || (options->curve && !eval_curve_write(eval, coco, options->curve, error)))
         return FALSE;
     if (!options->json || strcmp(options->json, "-"))
         eval_print(eval, coco);
     return !options->json || eval_write_json(eval, coco, options->json, error);
 }
 
-static DinoR1CocoResults *
-run(const Options *options, const EvaluationSet *set, DinoR1Detector *detector, GError **error)
+static gboolean
+evaluate_one(const Options *options, DinoR1Detector *detector, GError **error)
 {
-    g_autoptr(DinoR1PromptBank) bank = options->same_image ? NULL : make_bank(options, detector, error);
-    g_autoptr(Progress) progress = NULL;
+    g_autoptr(DinoR1CocoResults) results = detect(options, &options->set, detector, error);
 
-    if (!options->same_image && (!bank || !check_classes(bank, set->coco, error)))
-        return NULL;
-    progress = progress_new(options->quiet);
-    return evaluation_detect(set, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
+    return results && (interrupt_get_signal() || report(options, results, error));
+}
+
+/* Adds a row to @table; not after a signal. */
+static gboolean
+evaluate_listed(
+    const Options *options, const EvalSet *set, DinoR1Detector *detector, EvalListTable *table, GError **error)
+{
+    g_autoptr(DinoR1CocoResults) results = set->missing ? NULL : detect(options, set, detector, error);
+    g_autoptr(DinoR1Eval) eval = results && !interrupt_get_signal() ? measure(options, results, error) : NULL;
+
+    if (set->missing)
+        eval_list_table_add_missing(table, set->name);
+    else if (eval)
+        eval_list_table_add(table, set->name, eval, dinor1_coco_results_get_coco(results));
+    else if (!results || !interrupt_get_signal()) {
+        g_prefix_error(error, "set '%s': ", set->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+evaluate_sets(const Options *options, const GArray *sets, DinoR1Detector *detector, GError **error)
+{
+    const gboolean prints = !options->json || strcmp(options->json, "-");
+    g_autoptr(EvalListTable) table = eval_list_table_new(prints);
+
+    for (guint i = 0; i < sets->len && !interrupt_get_signal(); i++)
+        if (!evaluate_listed(options, &g_array_index(sets, EvalSet, i), detector, table, error))
+            return FALSE;
+    return interrupt_get_signal() || eval_list_table_end(table, options->json, error);
 }
 
 static gboolean
 evaluate(const Options *options, GError **error)
 {
-    g_autoptr(DinoR1Coco) coco = NULL;
-    g_autoptr(DinoR1Model) model = NULL;
+    const SetListFlags flags =
+        (options->same_image ? SET_LIST_SAME_IMAGE : 0) | (options->skip_missing ? SET_LIST_SKIP_MISSING : 0);
+    g_autoptr(GArray) sets = NULL;
     g_autoptr(DinoR1Detector) detector = NULL;
-    g_autoptr(DinoR1CocoResults) results = NULL;
-    g_autoptr(CocoPictures) pictures = NULL;
-    EvaluationSet set;
 
-    if (!check_options(options, error) || !(coco = dinor1_coco_load(options->annotations, NULL, error)) ||
-        !(model = dinor1_model_load(options->model, error)) || !(detector = make_detector(options, model, error)))
+    if (!check_options(options, error) || (options->list && !(sets = set_list_load(options->list, flags, error))) ||
+        !(detector = make_detector(options, error)))
         return FALSE;
-    pictures = coco_pictures_new(options->images);
-    set = (EvaluationSet){coco, pictures};
     interrupt_catch();
-    results = run(options, &set, detector, error);
-    return results && (interrupt_get_signal() || report(options, results, error));
+    return sets ? evaluate_sets(options, sets, detector, error) : evaluate_one(options, detector, error);
 }
 
 static void
 options_clear(Options *options)
 {
-    g_free(options->model);
-    g_free(options->device);
-    g_free(options->annotations);
-    g_free(options->images);
-    g_free(options->prompts);
-    g_free(options->train);
-    g_free(options->train_images);
+    model_options_clear(&options->model);
+    eval_set_clear(&options->set);
+    g_free(options->list);
     g_free(options->rule);
     g_free(options->results);
     g_free(options->json);
+    g_free(options->curve);
 }
 
 static gboolean
 parse_and_evaluate(gint argc, gchar **argv, Options *options, GError **error)
 {
+    EvalSet *set = &options->set;
     const GOptionEntry entries[] = {
-        {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "model directory (required)", "DIR"},
-        {"annotations", 'a', 0, G_OPTION_ARG_FILENAME, &options->annotations, "what is in the pictures (required)",
-            "FILE"},
-        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &options->images, "folder of the pictures (required)", "DIR"},
-        {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &options->prompts, "look for the classes of a bank", "BANK"},
-        {"from", 0, 0, G_OPTION_ARG_FILENAME, &options->train, "draw exemplars from these annotations", "FILE"},
-        {"train-images", 0, 0, G_OPTION_ARG_FILENAME, &options->train_images, "folder of their pictures", "DIR"},
+        {"annotations", 'a', 0, G_OPTION_ARG_FILENAME, &set->annotations, "what is in the pictures (required)", "FILE"},
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &set->images, "folder of the pictures (required)", "DIR"},
+        {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &set->prompts, "look for the classes of a bank", "BANK"},
+        {"from", 0, 0, G_OPTION_ARG_FILENAME, &set->train, "draw exemplars from these annotations", "FILE"},
+        {"train-images", 0, 0, G_OPTION_ARG_FILENAME, &set->train_images, "folder of their pictures", "DIR"},
         {"per-class", 0, 0, G_OPTION_ARG_INT, &options->per_class, "exemplars of each class (16)", "K"},
         {"same-image", 0, 0, G_OPTION_ARG_NONE, &options->same_image, "prompt with boxes of the image itself", NULL},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &options->seed, "for what is drawn at random (1)", "S"},
+        {"list", 0, 0, G_OPTION_ARG_FILENAME, &options->list, "measure all sets of this list and their average",
+            "YAML"},
+        {"skip-missing", 0, 0, G_OPTION_ARG_NONE, &options->skip_missing, "leave out sets whose files are missing",
+            NULL},
+        {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad, "leave out bad annotations and count them", NULL},
         {"rule", 0, 0, G_OPTION_ARG_STRING, &options->rule, "coco or lvis (coco)", "RULE"},
         {"results", 0, 0, G_OPTION_ARG_FILENAME, &options->results, "write the detections as COCO results", "FILE"},
         {"json", 'j', 0, G_OPTION_ARG_FILENAME, &options->json, "write the figures ('-': standard output)", "FILE"},
+        {"curve", 0, 0, G_OPTION_ARG_FILENAME, &options->curve, "draw precision over recall (.svg or .png)", "FILE"},
         {"limit", 0, 0, G_OPTION_ARG_INT, &options->limit, "only the first N images (0 = all)", "N"},
-        {"size", 0, 0, G_OPTION_ARG_INT, &options->size, "scale the picture's shortest side to this (0 = the model's)",
-            "PIXELS"},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options->device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
-        {"threads", 0, 0, G_OPTION_ARG_INT, &options->threads, "CPU threads (0 = all)", "N"},
+        MODEL_OPTION_ENTRIES(options->model),
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress", NULL},
         {NULL},
     };

@@ -2,7 +2,7 @@
 # gst-dinor1 - visual-prompted detection for GStreamer
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# dinor1 eval with each way to prompt, and dinor1 annotate.
+# dinor1 eval: each way to prompt, both rules, lists of sets and what it writes.
 here=$(realpath "$(dirname "$0")")
 . "$here/lib.sh"
 . "$here/train_data.sh"
@@ -64,15 +64,83 @@ fails 2 'give one of' eval $set_options --same-image --prompts round.bank
 fails 2 'train-images is required' eval $set_options --from train.json
 fails 1 'ball.png' eval --model dino-r1-visual --annotations train.json --images . --same-image
 
-# Draft annotations of a clip, which are annotations to evaluate with.
-succeeds annotate images/clip.avi --model dino-r1-visual --prompts round.bank --every 2 --threshold 0 \
-    --output draft.json
-equals 'frames' "['clip.avi#frame=0', 'clip.avi#frame=2']" "$(json draft.json '[i["file_name"] for i in d["images"]]')"
-equals 'categories' "['round', 'what']" "$(json draft.json '[c["name"] for c in d["categories"]]')"
-check 'boxes' test "$(json draft.json 'len(d["annotations"])')" -gt 0
-succeeds eval --model dino-r1-visual --annotations draft.json --images images --prompts round.bank
-equals 'finds again what it found' True "$(awk '$1 == "AP50" {print ($2 > 0.9) ? "True" : $2}' out)"
-fails 2 '--output is required' annotate images/clip.avi --model dino-r1-visual --prompts round.bank
-fails 2 'usage: dinor1 annotate' annotate --model dino-r1-visual --prompts round.bank --output draft.json
+# Precision over recall as a picture.
+succeeds eval $set_options $drawn --curve curve.svg --quiet
+check 'an SVG' python3 -c 'import xml.dom.minidom
+assert xml.dom.minidom.parse("curve.svg").documentElement.tagName == "svg"'
+succeeds eval $set_options $drawn --curve curve.png --quiet
+equals 'a PNG' PNG "$(head -c 4 curve.png | tail -c 3)"
+fails 2 'ends in .svg or .png' eval $set_options $drawn --curve curve.pdf
+fails 1 "cannot write 'no/curve.svg'" eval $set_options $drawn --curve no/curve.svg
+
+# remake OUT CODE: writes train.json as OUT after the Python CODE changed d; r are the results of the first run.
+remake() {
+    python3 - "$@" <<'PY'
+import json, sys
+d, r = (json.load(open(f)) for f in ("train.json", "results.json"))
+def found(image, category, first=0, last=1):  # the boxes of the best results
+    best = sorted((x for x in r if (x["image_id"], x["category_id"]) == (image, category)), key=lambda x: -x["score"])
+    return [{"image_id": image, "category_id": category, "bbox": x["bbox"], "area": 1, "iscrowd": 0}
+            for x in best[first:last]]
+exec(sys.argv[2])
+for i, a in enumerate(d["annotations"]):
+    a["id"] = i + 1
+json.dump(d, open(sys.argv[1], "w"))
+PY
+}
+# The curve of a class whose best result of each image is right is a line at the top of the picture.
+remake found.json 'd["annotations"] = [a for i in range(1, 7) for a in found(i, 10)]'
+succeeds eval --model dino-r1-visual --annotations found.json --images images $drawn --curve found.svg
+equals 'found again' 1.0000 "$(awk '$1 == "AR1" {print $2}' out)"
+checks=$((checks + 1))
+! cmp -s curve.svg found.svg || fail 'the curve shows nothing of the figures'
+
+# LVIS: classes that an image says nothing about, has not or has not exhaustively.
+lvis='
+for image in d["images"]:
+    image.update(neg_category_ids=[], not_exhaustive_category_ids=[])
+d["categories"] = [{"id": 10, "name": "round", "frequency": "r"}, {"id": 20, "name": "bar", "frequency": "f"},
+                   {"id": 30, "name": "nothing", "frequency": "c"}]
+d["annotations"] = found(1, 10, 0, 20) + found(2, 20)
+'
+lvis_run="--model dino-r1-visual --images images $drawn --rule lvis --json figures.json"
+remake lvis.json "$lvis"
+succeeds eval $lvis_run --annotations lvis.json
+equals 'LVIS names' 'AP AP50 AP75 APs APm APl APr APc APf AR300 ARs ARm ARl' \
+    "$(json figures.json '" ".join(d["figures"])')"
+equals 'only what images are said to have' '1.0 -1.0 1.0' "$(json figures.json \
+    '"%.1f %.1f %.1f" % tuple(d["figures"][k] for k in ("APr", "APc", "APf"))')"
+remake lvis.json "${lvis}d['images'][0]['neg_category_ids'] = d['images'][2]['neg_category_ids'] = [20]"
+succeeds eval $lvis_run --annotations lvis.json
+equals 'results of an absent class are wrong' '1.0 True' "$(json figures.json \
+    '"%.1f %s" % (d["figures"]["APr"], 0 <= d["figures"]["APf"] < 1)')"
+remake lvis.json "${lvis}d['annotations'] = found(1, 10, 1, 20) + found(2, 20)"
+succeeds eval $lvis_run --annotations lvis.json
+equals 'a result without a box is wrong' True "$(json figures.json '0 <= d["figures"]["APr"] < 1')"
+remake lvis.json "${lvis}d['annotations'] = found(1, 10, 1, 20); d['images'][0]['not_exhaustive_category_ids'] = [10]"
+succeeds eval $lvis_run --annotations lvis.json
+equals 'but not where boxes are missing' '1.0' "$(json figures.json '"%.1f" % d["figures"]["APr"]')"
+
+# Up to 300 results of an image; 100 by COCO's rule.
+remake many.json "${lvis}d['categories'] += [{'id': i, 'name': 'c%d' % i, 'frequency': 'f'} for i in range(4)]"
+prompts=
+for label in round bar nothing c0 c1 c2 c3; do prompts="$prompts $label=10,10,20,20@images/ball.png"; done
+succeeds prompt make many.bank --model dino-r1-visual $prompts
+many='--model dino-r1-visual --annotations many.json --images images --prompts many.bank --limit 1'
+succeeds eval $many --rule lvis --results results.json
+equals 'of an image, LVIS' 140 "$(json results.json 'len(d)')"
+succeeds eval $many --results results.json
+equals 'of an image, COCO' 100 "$(json results.json 'len(d)')"
+
+# Annotations that are bad are errors that name file, entry and id, or left out and counted.
+remake bad.json 'd["annotations"][2]["bbox"] = [500, 0, 9, 9]; d["annotations"][3]["category_id"] = 7
+d["annotations"][4]["bbox"][2] = -1'
+bad="eval --model dino-r1-visual --annotations bad.json --images images $drawn --limit 2"
+fails 1 'bad.json: annotations\[2\], id 3: outside the image: bbox \[500, 0, 9, 9\] of image 2' $bad
+succeeds $bad --skip-bad
+equals 'what was left out' 3 "$(grep -c 'warning: bad.json: left out 1: ' err)"
+sed 's/{"id": 7, "image_id"/{"id": 0, "image_id"/' train.json >zero.json
+succeeds eval --model dino-r1-visual --annotations zero.json --images images $drawn
+check 'what an id of 0 does' grep -q 'the annotation with id 0 counts as missed' err
 no_temporary_files
 finish

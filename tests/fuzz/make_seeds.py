@@ -288,8 +288,30 @@ keep: 1
     yield "cut", b"model: \xc3"
 
 
+def set_list_seeds():
+    one = "sets:\n- {name: a, annotations: a.json, images: i, prompts: b}\n"
+    yield "good", (one + """- name: "b"
+  annotations: /b.json
+  images: 'i'
+  train:
+    annotations: t.json
+    images: t
+""").encode()
+    for name, text in [
+            ("same-image", "sets: [{name: a, annotations: a.json, images: i}]"), ("empty", ""), ("scalar", "sets"),
+            ("other", "set: []"), ("none", "sets: []"), ("mapping", "sets: {name: a}"), ("word", "sets: [a]"),
+            ("more", one + "more: 1"), ("document", one + "---\n" + one), ("twice", one + one[6:]), ("tab", "sets:\n\t- a"),
+            ("unknown", "sets: [{nam: a}]"), ("key-twice", "sets: [{name: a, name: b}]"), ("list", "sets: [{name: [a]}]"),
+            ("train", "sets: [{train: a}]"), ("train-unknown", "sets: [{train: {name: a}}]"),
+            ("train-train", "sets: [{train: {train: {}}}]"), ("train-half", one[:-2] + ", train: {images: t}}"),
+            ("both", one[:-2] + ", train: {annotations: t, images: t}}"), ("complex", "sets: [{? [a] : b}]"),
+            ("alias", "sets: [*a]"), ("open", "sets: [{name: a"), ("nul", 'sets: [{name: "a\\0b"}]'), ("long", "a" * 3000)]:
+        yield name, text.encode()
+    yield "bytes", b"sets: [{\xff: 1}]"
+
+
 TARGETS = {"safetensors": safetensors_seeds, "config": config_seeds, "bank": bank_seeds, "vocabulary": vocabulary_seeds,
-           "coco": coco_seeds, "train_config": train_config_seeds}
+           "coco": coco_seeds, "train_config": train_config_seeds, "set_list": set_list_seeds}
 
 
 def main():
