@@ -11,10 +11,12 @@ import json
 import math
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+import transformers
 from safetensors.torch import save_file
 from scipy.optimize import linear_sum_assignment
 from torch import nn
@@ -23,7 +25,7 @@ from transformers.loss.loss_for_object_detection import generalized_box_iou
 from transformers.loss.loss_grounding_dino import sigmoid_focal_loss
 from transformers.models.mm_grounding_dino import modeling_mm_grounding_dino as published
 
-from cases import Model, config, short_swin
+from cases import Model, config, short_swin, vocabulary
 from dino_r1 import LOGIT_EPS, DinoR1Config, DinoR1ForObjectDetection
 from generate import Rejected, make_boxes, make_images, randomise, save_model, to_nhwc
 
@@ -31,6 +33,7 @@ FOCAL, L1, GIOU = 1.0, 5.0, 2.0
 COST_FOCAL, COST_L1, COST_GIOU = 2.0, 5.0, 2.0
 ALPHA, GAMMA = 0.25, 2.0
 GRQO_ALPHA, GRQO_BETA, EPSILON = 0.01, 0.04, 2e-9
+CONTRASTIVE, LOGIT_SCALE = 100.0, 2.0  # the checkpoint's s, so that its initial value would be seen
 
 STEPS = 10
 ATTEMPTS = 8
@@ -51,6 +54,13 @@ SPEC = Model(
     arguments=dict(with_text=False),
 )  # fmt: skip
 
+TEXT_SPEC = Model(
+    "text",
+    DinoR1ForObjectDetection,
+    config(DinoR1Config, backbone_config=short_swin(), encoder_layers=1, num_queries=20, max_text_len=16),
+    [],
+)
+
 
 @dataclass
 class Batch:
@@ -64,12 +74,17 @@ class Batch:
     classes: int = 3
     negatives: int = 0
     groups: int = 2
+    names: list = None  # of the classes; one without words takes no part in the contrastive loss
 
 
 BATCHES = [
     Batch("two", (64, 96), [(64, 81), (53, 96)], [5, 3], ["sft", "grqo"]),
     Batch("empty", (64, 72), [(64, 72), (64, 49)], [4, 0], ["grqo"], classes=2, negatives=2, groups=3),
 ]
+TEXT_BATCHES = [
+    Batch("text", (64, 80), [(64, 80), (57, 64)], [4, 5], ["grqo"], classes=4,
+          names=["a yellow car", "?", "zebra crossing", "horse"]),
+]  # fmt: skip
 
 
 # --- the batch ---------------------------------------------------------------------------------------------------
@@ -112,6 +127,23 @@ def make_denoising(batch, data, tokens, queries):
     return {f"dn.{name}": value.flatten(1, 3) for name, value in parts.items()} | {"dn.mask": mask}
 
 
+def is_named(name):
+    return any(c.isalnum() for c in name)
+
+
+@torch.no_grad()
+def encode_names(model, names, tokenizer):
+    """[Cn, D]: the mean text token of each name that has words, of length 1."""
+    rows = []
+    for name in filter(is_named, names):
+        ids = torch.tensor(tokenizer(f"{name} .")["input_ids"])[None]
+        mask, position = published.generate_masks_with_special_tokens_and_transfer_map(ids)
+        bert = model.model.text_backbone(ids, mask, torch.zeros_like(ids), position).last_hidden_state
+        tokens = model.model.text_projection(bert)[0, 1:-2]  # without [CLS], the dot and [SEP]
+        rows.append(nn.functional.normalize(tokens.mean(0), dim=0))
+    return torch.stack(rows)
+
+
 def make_batch(batch, d_model, queries):
     """Tensors by their golden names; images as PyTorch has them."""
     data = {}
@@ -139,22 +171,26 @@ def make_batch(batch, d_model, queries):
 @dataclass
 class Predictions:
     """Sets of (logits [B, Q, U], boxes [B, Q, 4]): the proposals, then the decoder's layers; the denoising queries' of
-    each decoder layer; objectness [B, N] and what was selected of it [B, Q]."""
+    each decoder layer; objectness [B, N] and what was selected of it [B, Q]; means [C, D] of each class's embeddings."""
 
     sets: list = field(default_factory=list)
     denoising: list = field(default_factory=list)
     objectness: torch.Tensor = None
     selected: torch.Tensor = None
+    means: torch.Tensor = None
 
 
 def pick_prompts(model, batch, data):
-    """[U, D]: one of the batch's boxes for each class, then the remembered ones."""
+    """[U, D]: one of the batch's boxes for each class, then the remembered ones; [C, D]: the mean of each class's."""
     boxes = torch.full((len(batch.counts), max(batch.counts), 4), 0.5)
     for image, count in enumerate(batch.counts):
         boxes[image, :count] = data[f"boxes.{image}"]
     made = model.embed(data["pixel_values"], data["pixel_mask"], boxes)["embeddings"]
     picked = made.flatten(0, 1)[data["prompt_index"].long()]
-    return torch.cat([picked, data["negatives"]]) if batch.negatives else picked
+    own = [made[image, :count] for image, count in enumerate(batch.counts)]
+    classes = torch.cat([data[f"classes.{image}"] for image in range(len(batch.counts))])
+    means = torch.stack([torch.cat(own)[classes == c].mean(0) for c in range(batch.classes)])
+    return torch.cat([picked, data["negatives"]]) if batch.negatives else picked, means
 
 
 def gather(values, index):
@@ -168,7 +204,7 @@ def refine(head, hidden, boxes):
 def predict(model, labels, batch, data):
     """labels: the denoising label embedding [max_text_len, D]."""
     queries = model.config.num_queries
-    prompts = pick_prompts(model, batch, data)
+    prompts, means = pick_prompts(model, batch, data)
     count, tokens = len(batch.counts), len(prompts)
     content, noisy = labels[data["dn.index"].long()], data["dn.boxes"]
     extra = noisy.shape[1]
@@ -192,7 +228,7 @@ def predict(model, labels, batch, data):
     for handle in handles:
         handle.remove()
 
-    result = Predictions(objectness=out.enc_outputs_class.max(-1)[0])
+    result = Predictions(objectness=out.enc_outputs_class.max(-1)[0], means=means)
     result.selected = result.objectness.topk(queries, dim=1)[1]
     result.sets.append(
         (
@@ -287,6 +323,13 @@ def divergence(current, reference, selected):
     return (ratio - ratio.log() - 1).mean()
 
 
+def contrastive(means, text, scale):
+    """CLIP's symmetric cross-entropy."""
+    logits = scale.exp() * nn.functional.normalize(means) @ text.T
+    right = torch.arange(len(logits))
+    return (nn.functional.cross_entropy(logits, right) + nn.functional.cross_entropy(logits.T, right)) / 2
+
+
 @dataclass
 class Losses:
     terms: dict
@@ -296,7 +339,8 @@ class Losses:
     objectness: torch.Tensor
 
     def total(self):
-        return sum(self.terms[name] for name in ("class", "l1", "giou", "dn", "advantage", "kl"))
+        names = ("class", "l1", "giou", "dn", "advantage", "kl", "contrastive")
+        return sum(self.terms.get(name, 0) for name in names)
 
 
 def compute(model, labels, batch, data, reference):
@@ -326,6 +370,9 @@ def compute(model, labels, batch, data, reference):
             advantage, terms["reward.mean"], terms["reward.std"] = group_relative(costs, queries, images)
             terms["advantage"] = terms["advantage"] - GRQO_ALPHA * advantage
         terms["kl"] = GRQO_BETA * layers * divergence(made.objectness, reference, made.selected)
+    if "text" in data:
+        scale = model.model.visual_prompt_encoder.logit_scale
+        terms["contrastive"] = CONTRASTIVE * contrastive(made.means[data["named"].long()], data["text"], scale)
     return result
 
 
@@ -394,10 +441,17 @@ def check_ranking(losses):
         raise Rejected(f"two proposals are {gap:.1e} apart")
 
 
-def record(weights, labels, batch, data, mode, dtype):
+def build(spec):
+    model = spec.build()
+    if model.model.text_backbone is not None:
+        model.model.visual_prompt_encoder.logit_scale = nn.Parameter(torch.tensor([LOGIT_SCALE]))
+    return model
+
+
+def record(spec, weights, labels, batch, data, mode, dtype):
     """One step's numbers, then the curve of the total loss before each step and after the last."""
     torch.set_default_dtype(dtype)
-    model = SPEC.build()
+    model = build(spec)
     model.load_state_dict(weights)
     labels = nn.Parameter(labels.to(dtype, copy=True))
     data = {name: value.to(dtype) if value.is_floating_point() else value for name, value in data.items()}
@@ -474,16 +528,28 @@ def to_file(batch, data, labels, runs):
     return {name: tensors[name].detach().contiguous().clone() for name in sorted(tensors) if tensors[name].numel()}
 
 
-def make_runs(weights, labels, batch, seed):
+def add_text(data, batch, model):
+    if not batch.names:
+        return data
+    file = Path(tempfile.mkdtemp()) / "vocab.txt"
+    file.write_text("\n".join(vocabulary()) + "\n")
+    named = [c for c, name in enumerate(batch.names) if is_named(name)]
+    text = encode_names(model, batch.names, transformers.BertTokenizer(str(file)))
+    shutil.rmtree(file.parent)
+    return data | {"named": torch.tensor(named, dtype=torch.int32), "text": text}
+
+
+def make_runs(spec, model, weights, labels, batch, seed):
     """The first batch after @seed that is good for this model."""
     for attempt in range(ATTEMPTS):
         torch.manual_seed(1000 * seed + attempt)
         try:
-            data = make_batch(batch, SPEC.config.d_model, SPEC.config.num_queries)
+            data = make_batch(batch, spec.config.d_model, spec.config.num_queries)
+            data = add_text(data, batch, model)
             runs = {}
             for mode in batch.modes:
-                runs[mode] = record(weights, labels, batch, data, mode, torch.float64)
-                check_single_precision(runs[mode], record(weights, labels, batch, data, mode, torch.float32))
+                runs[mode] = record(spec, weights, labels, batch, data, mode, torch.float64)
+                check_single_precision(runs[mode], record(spec, weights, labels, batch, data, mode, torch.float32))
             return to_file(batch, data, labels, runs)
         except Rejected as reason:
             torch.set_default_dtype(torch.float32)
@@ -491,29 +557,37 @@ def make_runs(weights, labels, batch, seed):
     raise Rejected(f"no good batch {batch.name}")
 
 
-def make(seed):
+def make(spec, batches, seed):
     torch.manual_seed(seed)
-    model = SPEC.build()
-    randomise(model, SPEC)
-    labels = torch.randn(SPEC.config.max_text_len, SPEC.config.d_model)
+    model = build(spec)
+    randomise(model, spec)
+    if model.model.text_backbone is not None:
+        model.model.visual_prompt_encoder.logit_scale.data.fill_(LOGIT_SCALE)
+    labels = torch.randn(spec.config.max_text_len, spec.config.d_model)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    return model, {batch.name: make_runs(weights, labels, batch, seed) for batch in BATCHES}
+    return model, {batch.name: make_runs(spec, model, weights, labels, batch, seed) for batch in batches}
+
+
+def write(spec, batches, directory, output):
+    """The model to @directory, the batches to @output."""
+    for seed in itertools.count(4):
+        try:
+            model, files = make(spec, batches, seed)
+        except Rejected as reason:
+            print(f"not seed {seed}: {reason}", flush=True)
+            continue
+        break
+    print(f"{spec.name}: seed {seed}")
+    save_model(model, directory)
+    for name, tensors in files.items():
+        save_file(tensors, output / f"{name}.safetensors")
 
 
 def main(output):
     torch.set_num_threads(1)
     shutil.rmtree(output, ignore_errors=True)
-    for seed in itertools.count(4):
-        try:
-            model, files = make(seed)
-        except Rejected as reason:
-            print(f"not seed {seed}: {reason}", flush=True)
-            continue
-        break
-    print(f"seed {seed}")
-    save_model(model, output / "model")
-    for name, tensors in files.items():
-        save_file(tensors, output / f"{name}.safetensors")
+    write(SPEC, BATCHES, output / "model", output)
+    write(TEXT_SPEC, TEXT_BATCHES, output / "text-model", output)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A training step against what autograd computed through the published classes (tests/golden/generate_training.py):
- * costs, matches, every term of the loss, every gradient, and ten steps of AdamW; for SFT and for GRQO.
+ * costs, matches, every term of the loss, every gradient, and ten steps of AdamW; for SFT, for GRQO, and with names for
+ * the contrastive loss.
  */
 #include "backend/cpu/cpu.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
+#include "train/class_text.h"
 #include "train/optimizer.h"
 #include "train/step.h"
 
@@ -147,6 +149,18 @@ load_denoising(Fixture *fixture)
     fixture->spec.n_denoising = (gint)dn->n_queries;
 }
 
+static void
+load_text(Fixture *fixture)
+{
+    const DinoR1StoredTensor *named = find(fixture, "named");
+
+    if (!named)
+        return;
+    fixture->batch.named = load(fixture, named);
+    fixture->batch.text = load(fixture, find(fixture, "text"));
+    fixture->spec.n_named = (gint)named->dims[0];
+}
+
 static DinoR1Parameter *
 writable(DinoR1Parameters *parameters, guint index)
 {
@@ -190,7 +204,8 @@ set_up(Fixture *fixture, const Job *job)
 {
     g_autofree gchar *name = g_strconcat(job->batch, ".safetensors", NULL);
     g_autofree gchar *path = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", "training", name, NULL);
-    g_autofree gchar *model = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", "training", "model", NULL);
+    const gchar *directory = g_str_equal(job->batch, "text") ? "text-model" : "model";
+    g_autofree gchar *model = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", "training", directory, NULL);
     g_autoptr(GError) error = NULL;
 
     *fixture = (Fixture){.job = job, .owned = g_ptr_array_new_with_free_func(g_free)};
@@ -207,6 +222,7 @@ set_up(Fixture *fixture, const Job *job)
     load_images(fixture);
     load_prompts(fixture);
     load_denoising(fixture);
+    load_text(fixture);
     load_parameters(fixture);
 }
 
@@ -297,14 +313,16 @@ compare_losses(Fixture *fixture, const DinoR1TrainLosses *losses)
         const gchar *name;
         gfloat actual;
     } terms[] = {{"class", losses->classes}, {"l1", losses->l1}, {"giou", losses->giou}, {"dn", losses->denoising},
-        {"advantage", losses->advantage}, {"kl", losses->kl}, {"reward.mean", losses->reward_mean},
-        {"reward.std", losses->reward_std}};
+        {"advantage", losses->advantage}, {"kl", losses->kl}, {"contrastive", losses->contrastive},
+        {"reward.mean", losses->reward_mean}, {"reward.std", losses->reward_std}};
     const gdouble *curve = load(fixture, find(fixture, "%s.curve", fixture->job->mode));
 
     for (guint i = 0; i < G_N_ELEMENTS(terms); i++) {
-        const gdouble *expected = load(fixture, find(fixture, "%s.loss.%s", fixture->job->mode, terms[i].name));
+        const DinoR1StoredTensor *stored = find(fixture, "%s.loss.%s", fixture->job->mode, terms[i].name);
+        const gdouble *expected = stored ? load(fixture, stored) : NULL;
 
-        compare_number(terms[i].name, (gdouble)terms[i].actual, *expected, LOSS_TOLERANCE);
+        g_assert_true(stored || g_str_equal(terms[i].name, "contrastive"));
+        compare_number(terms[i].name, (gdouble)terms[i].actual, expected ? *expected : 0, LOSS_TOLERANCE);
     }
     compare_number("total", (gdouble)losses->total, curve[0], LOSS_TOLERANCE);
 }
@@ -529,6 +547,55 @@ test_not_finite(gconstpointer data)
     tear_down(&fixture);
 }
 
+/* The mean token of each name that has words. */
+static void
+test_names(gconstpointer data)
+{
+    const gchar *names[] = {"a yellow car", "?", "zebra crossing", "horse"};
+    g_autoptr(DinoR1Coco) coco = dinor1_coco_new();
+    g_autoptr(DinoR1ClassText) text = NULL;
+    g_autoptr(GError) error = NULL;
+    const gfloat *expected;
+    Fixture fixture;
+    gsize d;
+
+    set_up(&fixture, data);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        dinor1_coco_add_category(coco, names[i]);
+    text = dinor1_class_text_new(fixture.model, coco, fixture.backend, &error);
+    g_assert_no_error(error);
+    g_assert_null(dinor1_class_text_get(text, 1));
+    expected = fixture.batch.text;
+    d = (gsize)fixture.spec.graph.config->d_model;
+    for (gint i = 0; i < fixture.spec.n_named; i++, expected += d) {
+        const gfloat *actual = dinor1_class_text_get(text, fixture.batch.named[i]);
+
+        for (gsize k = 0; k < d; k++)
+            compare_number(names[fixture.batch.named[i]], (gdouble)actual[k], (gdouble)expected[k], LOSS_TOLERANCE);
+    }
+    tear_down(&fixture);
+}
+
+static gfloat
+scale_of(const gchar *model)
+{
+    g_autofree gchar *path = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", model, NULL);
+    g_autoptr(DinoR1Model) loaded = dinor1_model_load(path, NULL);
+    const DinoR1Config *config = dinor1_model_get_config(loaded);
+    g_autoptr(DinoR1Parameters) parameters = dinor1_parameters_new(config, loaded, 1);
+
+    g_assert_true(dinor1_train_complete_parameters(parameters, config, NULL));
+    return dinor1_parameters_lookup(parameters, DINOR1_LOGIT_SCALE)->data[0];
+}
+
+/* The scale is the checkpoint's, or CLIP's initial one if it has none. */
+static void
+test_scale(void)
+{
+    g_assert_cmpfloat(scale_of("training/text-model"), ==, 2);
+    g_assert_cmpfloat(scale_of("models/dino-r1"), ==, logf(1 / 0.07f));
+}
+
 static void
 add(const gchar *kind, const Job *job, GTestDataFunc func)
 {
@@ -541,7 +608,8 @@ int
 main(int argc, char **argv)
 {
     const Job empty = {"empty", "grqo", &levels[1]}, two = {"two", "grqo", &levels[1]};
-    const gchar *runs[][2] = {{"two", "sft"}, {"two", "grqo"}, {"empty", "grqo"}};
+    const Job text = {"text", "grqo", &levels[1]};
+    const gchar *runs[][2] = {{"two", "sft"}, {"two", "grqo"}, {"empty", "grqo"}, {"text", "grqo"}};
 
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
@@ -555,5 +623,7 @@ main(int argc, char **argv)
     }
     add("no-boxes", &empty, test_no_boxes);
     add("not-finite", &two, test_not_finite);
+    add("names", &text, test_names);
+    g_test_add_func("/training/scale", test_scale);
     return g_test_run();
 }
