@@ -208,21 +208,24 @@ report_losses(const DinoR1TrainLosses *losses, gdouble share, DinoR1TrainReport 
     report->reward_std += share * losses->reward_std;
 }
 
-/* The ids of @n images of a batch. */
-static gchar *
-list_images(const DinoR1Trainer *trainer, const DinoR1Batch *batch, guint n)
+/* Adds the ids of a pass's images to the update's, for errors. Returns: those of the pass. */
+static const gchar *
+note_images(DinoR1Trainer *trainer, const Pass *pass)
 {
-    g_autoptr(GString) ids = g_string_new(NULL);
+    gsize first;
 
-    for (guint i = 0; i < n; i++)
-        g_string_append_printf(
-            ids, "%s%" G_GINT64_FORMAT, i ? ", " : "", dinor1_coco_get_image(trainer->data, batch->indices[i])->id);
-    return g_string_free(g_steal_pointer(&ids), FALSE);
+    if (trainer->images->len > 0)
+        g_string_append(trainer->images, ", ");
+    first = trainer->images->len;
+    for (guint i = 0; i < pass->n_images; i++)
+        g_string_append_printf(trainer->images, "%s%" G_GINT64_FORMAT, i ? ", " : "",
+            dinor1_coco_get_image(trainer->data, whole(pass)->indices[i])->id);
+    return trainer->images->str + first;
 }
 
 /* Which term is not finite, and in which images. */
 static gboolean
-check_losses(const DinoR1Trainer *trainer, const DinoR1TrainLosses *losses, const Pass *pass, GError **error)
+check_losses(const DinoR1Trainer *trainer, const DinoR1TrainLosses *losses, const gchar *images, GError **error)
 {
     const struct {
         const gchar *name;
@@ -232,14 +235,11 @@ check_losses(const DinoR1Trainer *trainer, const DinoR1TrainLosses *losses, cons
         {"contrastive", losses->contrastive}};
 
     for (guint i = 0; i < G_N_ELEMENTS(terms); i++) {
-        g_autofree gchar *ids = NULL;
-
         if (isfinite(terms[i].value))
             continue;
-        ids = list_images(trainer, whole(pass), pass->n_images);
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
             "epoch %u, update %u: the %s loss is %g with images %s; the weights are as before this update",
-            trainer->epoch, trainer->update, terms[i].name, terms[i].value, ids);
+            trainer->epoch, trainer->update, terms[i].name, (gdouble)terms[i].value, images);
         return FALSE;
     }
     return TRUE;
@@ -289,20 +289,20 @@ dinor1_trainer_run_pass(DinoR1Trainer *trainer, guint number, DinoR1TrainReport 
 {
     g_auto(Pass) pass = {NULL};
     DinoR1TrainLosses losses;
+    const gchar *images;
 
     if (!load_batch(trainer, number, &pass, error))
         return FALSE;
+    images = note_images(trainer, &pass);
     draw(trainer, number, &pass);
     report->n_images += pass.n_images;
     if (pass.choice->n_classes + pass.n_negatives == 0)
         return TRUE; /* pictures without boxes before anything was remembered: nothing to ask for */
     if (!run_step(trainer, &pass, &losses, error)) {
-        g_autofree gchar *ids = list_images(trainer, whole(&pass), pass.n_images);
-
-        g_prefix_error(error, "epoch %u, update %u, images %s: ", trainer->epoch, trainer->update, ids);
+        g_prefix_error(error, "epoch %u, update %u, images %s: ", trainer->epoch, trainer->update, images);
         return FALSE;
     }
-    if (!check_losses(trainer, &losses, &pass, error))
+    if (!check_losses(trainer, &losses, images, error))
         return FALSE;
     add_gradients(trainer);
     remember(trainer, &pass);

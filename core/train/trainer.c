@@ -206,6 +206,7 @@ dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource
 {
     g_autoptr(DinoR1Trainer) trainer = g_new0(DinoR1Trainer, 1);
 
+    trainer->images = g_string_new(NULL);
     trainer->model = dinor1_model_ref(model);
     trainer->config = *dinor1_model_get_config(model);
     /* A grounding-dino model's logits have no scale and no bias: it stays what it is in every respect but prompts. */
@@ -229,6 +230,7 @@ dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource
     make_schedule(trainer);
     if (!make_parameters(trainer, error) || !make_text(trainer, error))
         return NULL;
+    trainer->patterns = trainer->options.train ? g_strjoinv(" ", (gchar **)trainer->options.train) : g_strdup("*");
     trainer->options.train = NULL; /* the caller's strings */
     return g_steal_pointer(&trainer);
 }
@@ -241,6 +243,8 @@ dinor1_trainer_free(DinoR1Trainer *trainer)
     g_clear_pointer(&trainer->step, dinor1_train_step_free);
     g_free(trainer->gradients);
     g_free(trainer->sums);
+    g_free(trainer->patterns);
+    g_string_free(trainer->images, TRUE);
     dinor1_class_text_free(trainer->text);
     g_free(trainer->step_sizes);
     dinor1_loader_free(trainer->loader);
@@ -311,6 +315,20 @@ summed_gradients(const DinoR1Trainer *trainer)
 }
 
 static gboolean
+/* The first parameter with a gradient that is not finite. */
+static const gchar *
+find_not_finite(const DinoR1Trainer *trainer)
+{
+    for (guint i = 0; i < dinor1_parameters_get_n(trainer->parameters); i++) {
+        const DinoR1Parameter *parameter = dinor1_parameters_get(trainer->parameters, i);
+
+        for (gint64 k = 0; trainer->gradients[i] && k < dinor1_shape_size(&parameter->shape); k++)
+            if (!isfinite(trainer->gradients[i][k]))
+                return parameter->name;
+    }
+    return "all parameters together";
+}
+
 apply_gradients(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error)
 {
     const guint64 step = (guint64)trainer->epoch * report->n_steps + trainer->update;
@@ -325,8 +343,9 @@ apply_gradients(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **erro
         dinor1_optimizer_step(trainer->optimizer, gradients, rate, dinor1_cpu_backend_get_pool(trainer->backend));
     if (!isfinite(report->gradient_norm)) {
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
-            "epoch %u, update %u: the gradient is not finite; the weights are as before this update", trainer->epoch,
-            trainer->update);
+            "epoch %u, update %u: the gradient of %s is not finite with images %s; the weights are as before this "
+            "update",
+            trainer->epoch, trainer->update, find_not_finite(trainer), trainer->images->str);
         return FALSE;
     }
     if (trainer->average)
@@ -350,6 +369,7 @@ dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **
     if (!dinor1_ranks_agree(dinor1_trainer_get_ranks(trainer), mine, error))
         return FALSE;
     memset(trainer->sums, 0, trainer->n_sums * sizeof *trainer->sums);
+    g_string_truncate(trainer->images, 0);
     for (guint i = first; i < MIN(n_batches, first + trainer->options.accumulate); i++)
         if (!dinor1_trainer_run_pass(trainer, i, report, error))
             return FALSE;

@@ -17,6 +17,7 @@ struct _DinoR1Trainer {
     DinoR1Config config; /* the model's, as dino-r1; shares its strings */
     DinoR1Coco *data;
     DinoR1TrainOptions options; /* without the caller's pointers */
+    gchar *patterns;            /* of what is trained, separated by blanks */
     gboolean is_shared;         /* several ranks train: ranks says which this is */
     DinoR1TrainRanks ranks;
     DinoR1Loader *loader;
@@ -34,6 +35,7 @@ struct _DinoR1Trainer {
     DinoR1TrainStep *step; /* planned for step_spec */
     DinoR1TrainSpec step_spec;
     DinoR1ImageSize *step_sizes;
+    GString *images;     /* ids of those of the update at work */
     guint epoch, update; /* the next one */
 };
 

@@ -6,12 +6,14 @@
 #include "io/file.h"
 #include "model/model_internal.h"
 #include "train/export.h"
+#include "train/run_facts.h"
 #include "train/trainer_internal.h"
 
 #include <dinor1/error.h>
 #include <string.h>
 
-#define FORMAT "dinor1-training/1"
+#define FORMAT      "dinor1-training/2"
+#define FACT_PREFIX "run."
 
 /* A file while it is put together. */
 typedef struct {
@@ -75,18 +77,17 @@ append_memory(Contents *contents, const DinoR1Trainer *trainer)
     g_array_append_vals(contents->tensors, stored, 2);
 }
 
-/* What must be the same to go on bit for bit. Threads and workers may change. */
-static gchar *
-fingerprint(const DinoR1Trainer *trainer)
+static void
+put_facts(Contents *contents, const DinoR1Trainer *trainer)
 {
-    const DinoR1TrainOptions *o = &trainer->options;
-    gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
+    g_autoptr(GArray) facts = dinor1_run_facts(trainer);
 
-    g_ascii_dtostr(rate, sizeof rate, (gdouble)o->learning_rate);
-    return g_strdup_printf("seed %" G_GUINT64_FORMAT ", batch_size %u, accumulate %u, learning_rate %s, denoising %d, "
-                           "augment %d, n_negatives %u, memory_size %u, grqo_start %u, images %u, annotations %u",
-        o->seed, o->batch_size, o->accumulate, rate, o->denoising, o->augment, o->n_negatives, o->memory_size,
-        o->grqo_start, dinor1_coco_get_n_images(trainer->data), dinor1_coco_get_n_annotations(trainer->data));
+    for (guint i = 0; i < facts->len; i++) {
+        const DinoR1RunFact *fact = &g_array_index(facts, DinoR1RunFact, i);
+        g_autofree gchar *key = g_strconcat(FACT_PREFIX, fact->name, NULL);
+
+        put(contents, key, "%s", fact->value);
+    }
 }
 
 gboolean
@@ -94,10 +95,9 @@ dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **er
 {
     g_auto(Contents) contents = {g_array_new(FALSE, FALSE, sizeof(DinoR1StoredTensor)), g_string_chunk_new(4096),
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
-    g_autofree gchar *run = fingerprint(trainer);
 
     put(&contents, "format", FORMAT);
-    put(&contents, "run", "%s", run);
+    put_facts(&contents, trainer);
     put(&contents, "epoch", "%u", trainer->epoch);
     put(&contents, "update", "%u", trainer->update);
     append_parameters(&contents, "parameter.", trainer->parameters);
@@ -170,25 +170,46 @@ read_number(const DinoR1Safetensors *file, const gchar *key, guint64 max, guint 
     return TRUE;
 }
 
+/* That the run is the same in all that its numbers depend on. */
 static gboolean
 check_run(const DinoR1Safetensors *file, const DinoR1Trainer *trainer, GError **error)
 {
     const gchar *format = dinor1_safetensors_get_metadata(file, "format");
-    const gchar *run = dinor1_safetensors_get_metadata(file, "run");
-    g_autofree gchar *mine = fingerprint(trainer);
+    g_autoptr(GArray) facts = dinor1_run_facts(trainer);
 
     if (!format || !g_str_equal(format, FORMAT)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: not a training checkpoint",
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: not a training checkpoint of this version",
             dinor1_safetensors_get_path(file));
         return FALSE;
     }
-    if (!run || !g_str_equal(run, mine)) {
+    for (guint i = 0; i < facts->len; i++) {
+        const DinoR1RunFact *fact = &g_array_index(facts, DinoR1RunFact, i);
+        g_autofree gchar *key = g_strconcat(FACT_PREFIX, fact->name, NULL);
+        const gchar *value = dinor1_safetensors_get_metadata(file, key);
+
+        if (value && g_str_equal(value, fact->value))
+            continue;
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
-            "%s: the checkpoint is of another run: it was made with %s; this run has %s",
-            dinor1_safetensors_get_path(file), run ? run : "nothing", mine);
+            "%s: the checkpoint is of another run: '%s' was %s and is %s", dinor1_safetensors_get_path(file),
+            fact->name, value ? value : "not used", fact->value);
         return FALSE;
     }
     return TRUE;
+}
+
+/* More epochs than before are fine, fewer than are done are not. */
+static gboolean
+read_position(const DinoR1Safetensors *file, const DinoR1Trainer *trainer, guint *epoch, guint *update, GError **error)
+{
+    if (!read_number(file, "epoch", G_MAXUINT, epoch, error) ||
+        !read_number(file, "update", dinor1_trainer_count_updates(trainer), update, error))
+        return FALSE;
+    if (*epoch < trainer->options.epochs || (*epoch == trainer->options.epochs && *update == 0))
+        return TRUE;
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
+        "%s: the checkpoint is in epoch %u (counted from 0), but this run has 'epochs' %u",
+        dinor1_safetensors_get_path(file), *epoch, trainer->options.epochs);
+    return FALSE;
 }
 
 gboolean
@@ -197,9 +218,7 @@ dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error)
     g_autoptr(DinoR1Safetensors) file = dinor1_safetensors_open(path, error);
     guint epoch, update;
 
-    if (!file || !check_run(file, trainer, error) ||
-        !read_number(file, "epoch", trainer->options.epochs, &epoch, error) ||
-        !read_number(file, "update", dinor1_trainer_count_updates(trainer), &update, error) ||
+    if (!file || !check_run(file, trainer, error) || !read_position(file, trainer, &epoch, &update, error) ||
         !read_parameters(file, "parameter.", trainer->parameters, error) ||
         !read_parameters(file, "average.", trainer->average, error) ||
         !dinor1_optimizer_restore(trainer->optimizer, file, error) || !read_memory(file, trainer, error))

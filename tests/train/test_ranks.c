@@ -3,18 +3,17 @@
  *
  * Several ranks (here: threads that meet) train as one process does, to 1e-5 in every loss.
  */
+#include "small_data.h"
+
 #include <dinor1/error.h>
-#include <dinor1/train.h>
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_RANKS   3
 #define MAX_UPDATES 16
 #define TOLERANCE   1e-5 /* relative to losses above 1 */
 #define NORM        1e-4 /* the same of the gradient's norm, which sees kinks that the losses do not */
-#define PREPROCESS  "{\"size\": {\"shortest_edge\": 64, \"longest_edge\": 88}}"
 
 /* --- ranks that are threads ------------------------------------------------------------------------------------- */
 
@@ -105,7 +104,7 @@ typedef struct {
     const gchar *name, *model;
     guint n_ranks, batch_size, accumulate, grqo_start, epochs;
     gboolean augment;
-    const gchar *kinds; /* one letter an image: 'b' with boxes, 'e' empty, 'x' cannot be decoded */
+    const gchar *kinds; /* of the images */
 } Job;
 
 /* One rank, or the process that is alone. */
@@ -120,89 +119,6 @@ typedef struct {
     GError *error;
     guint64 weights; /* and the rest of the final state: a sum over their bits */
 } Run;
-
-/* Smooth stripes, other ones in every picture. */
-static gboolean
-decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
-{
-    const Run *run = user_data;
-    const guint number = (guint)g_ascii_strtoull(file_name + 1, NULL, 10);
-    const gint width = 72 + 8 * (gint)(number % 3), height = 64 + 6 * (gint)(number % 4);
-    guint8 *pixels;
-
-    g_string_append_c(run->seen, file_name[0]);
-    if (file_name[0] == 'x') {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s: this picture is bad", file_name);
-        return FALSE;
-    }
-    pixels = g_malloc((gsize)width * (gsize)height * 3);
-    for (gint i = 0; i < width * height * 3; i++) {
-        const gdouble x = i / 3 % width, y = i / 3 / width;
-
-        pixels[i] = (guint8)(127 + 120 * sin(x * (0.1 + 0.03 * number) + y * 0.13 * (i % 3 + 1) + number));
-    }
-    *image = (DinoR1Image){.format = DINOR1_PIXEL_RGB, .width = width, .height = height};
-    image->planes[0] = pixels;
-    image->strides[0] = width * 3;
-    *memory = pixels;
-    return TRUE;
-}
-
-static DinoR1Coco *
-make_data(const gchar *kinds)
-{
-    const gchar *names[] = {"cup", "a red car", "dog"};
-    DinoR1Coco *coco = dinor1_coco_new();
-
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-        dinor1_coco_add_category(coco, names[i]);
-    for (guint i = 0; kinds[i]; i++) {
-        g_autofree gchar *file = g_strdup_printf("%c%u", kinds[i], i);
-
-        dinor1_coco_add_image(coco, file, 72 + 8 * (gint)(i % 3), 64 + 6 * (gint)(i % 4));
-        for (guint k = 0; kinds[i] == 'b' && k < 1 + i % 3; k++) {
-            const DinoR1CocoBox box = {4 + 9 * k, 6 + 7 * (i % 4), 30 + 4 * k, 24 + 3 * i % 10};
-
-            g_assert_true(dinor1_coco_add_annotation(coco, (i + k) % 3, &box, NULL));
-        }
-    }
-    return coco;
-}
-
-/* The golden model with a small input. (transfer full): its directory. */
-static gchar *
-make_model(const gchar *model)
-{
-    g_autofree gchar *from = g_test_build_filename(G_TEST_DIST, "..", "golden", "data", model, NULL);
-    g_autofree gchar *absolute = g_canonicalize_filename(from, NULL);
-    gchar *to = g_dir_make_tmp("dinor1-test-XXXXXX", NULL);
-    g_autofree gchar *preprocess = g_build_filename(to, "preprocessor_config.json", NULL);
-    g_autoptr(GDir) entries = g_dir_open(absolute, 0, NULL);
-    const gchar *name;
-
-    g_assert_nonnull(entries);
-    while ((name = g_dir_read_name(entries))) {
-        g_autofree gchar *target = g_build_filename(absolute, name, NULL), *link = g_build_filename(to, name, NULL);
-
-        g_assert_cmpint(symlink(target, link), ==, 0);
-    }
-    g_assert_true(g_file_set_contents(preprocess, PREPROCESS, -1, NULL));
-    return to;
-}
-
-static void
-remove_model(const gchar *directory)
-{
-    g_autoptr(GDir) entries = g_dir_open(directory, 0, NULL);
-    const gchar *name;
-
-    while ((name = g_dir_read_name(entries))) {
-        g_autofree gchar *path = g_build_filename(directory, name, NULL);
-
-        g_assert_cmpint(g_unlink(path), ==, 0);
-    }
-    g_assert_cmpint(g_rmdir(directory), ==, 0);
-}
 
 /* --- training --------------------------------------------------------------------------------------------------- */
 
@@ -241,15 +157,14 @@ train(gpointer data)
 {
     Run *run = data;
     const Job *job = run->job;
-    const DinoR1FrameSource frames = {decode, run};
-    g_autoptr(DinoR1Coco) coco = make_data(job->kinds);
+    const DinoR1FrameSource frames = {small_decode, run->seen = g_string_new(NULL)};
+    g_autoptr(DinoR1Coco) coco = small_data(job->kinds);
     g_autoptr(DinoR1Model) model = dinor1_model_load(run->directory, &run->error);
     g_autoptr(DinoR1Trainer) trainer = NULL;
     DinoR1TrainOptions options;
     DinoR1TrainReport report;
 
     g_assert_no_error(run->error);
-    run->seen = g_string_new(NULL);
     dinor1_train_options_init(&options);
     options.n_threads = 1;
     options.n_workers = 0;
@@ -343,7 +258,7 @@ static void
 test_equal(gconstpointer data)
 {
     const Job *job = data;
-    g_autofree gchar *directory = make_model(job->model);
+    g_autofree gchar *directory = small_model(job->model);
     Run alone = {.job = job, .directory = directory, .ranks = {.n_ranks = 1}}, ranks[MAX_RANKS];
     guint n_empty = 0;
 
@@ -362,7 +277,7 @@ test_equal(gconstpointer data)
     for (guint i = 0; i < job->n_ranks; i++)
         run_clear(&ranks[i]);
     run_clear(&alone);
-    remove_model(directory);
+    small_model_remove(directory);
 }
 
 /* What ends one rank ends all, with its words. */
@@ -370,7 +285,7 @@ static void
 test_error(gconstpointer data)
 {
     const Job *job = data;
-    g_autofree gchar *directory = make_model(job->model);
+    g_autofree gchar *directory = small_model(job->model);
     Run ranks[MAX_RANKS];
     guint n_seen = 0;
 
@@ -384,7 +299,7 @@ test_error(gconstpointer data)
     g_assert_cmpuint(n_seen, ==, 1); /* the others did not meet it themselves */
     for (guint i = 0; i < job->n_ranks; i++)
         run_clear(&ranks[i]);
-    remove_model(directory);
+    small_model_remove(directory);
 }
 
 int

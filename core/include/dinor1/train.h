@@ -129,8 +129,13 @@ DINOR1_API gboolean dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainRepor
  */
 DINOR1_API gboolean dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **error);
 
-/* Goes on from a file of dinor1_trainer_save() made with the same model configuration, data and options: MISMATCH names
- * the first that differs. */
+/**
+ * dinor1_trainer_resume:
+ *
+ * Goes on from a file of dinor1_trainer_save() made with the same model configuration, data and options: MISMATCH names
+ * the first that differs. Threads, workers and recompute may be others, and so may epochs with the multi-step schedule:
+ * the numbers stay the same to the last bit. The number of ranks may be another: the losses then stay the same to 1e-5.
+ */
 DINOR1_API gboolean dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error);
 
 /* Writes a model directory that dinor1_model_load() takes: config.json (model_type dino-r1, trained), weights (the
