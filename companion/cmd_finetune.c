@@ -63,7 +63,7 @@ finetune(const Options *options, GError **error)
     if (options->dry_run || !options->quiet)
         training_describe(training);
     if (options->dry_run)
-        return TRUE;
+        return training_measure(training, error);
     interrupt_catch();
     return training_run(training, options->resume, options->quiet, error);
 }

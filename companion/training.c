@@ -174,6 +174,22 @@ describe_skipped(const Training *training)
         g_print("left out     %u pictures, the first: %s\n", n, *first);
 }
 
+static void
+describe_parts(const Training *training)
+{
+    guint n;
+    const DinoR1TrainPart *parts = dinor1_trainer_get_parts(training->trainer, &n);
+
+    for (guint i = 0; i < n; i++) {
+        g_print("  %-18s %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, parts[i].name, parts[i].n_trained,
+            parts[i].n_parameters);
+        if (parts[i].n_trained > 0)
+            g_print(", learning rate %g\n", parts[i].learning_rate);
+        else
+            g_print(", frozen\n");
+    }
+}
+
 void
 training_describe(const Training *training)
 {
@@ -186,12 +202,44 @@ training_describe(const Training *training)
     describe_skipped(training);
     g_print("parameters   %" G_GUINT64_FORMAT " trained of %" G_GUINT64_FORMAT "\n", training->n_trained,
         training->n_parameters);
+    describe_parts(training);
     g_print("updates      %u: %u epochs of %u\n", config->options.epochs * training->n_updates, config->options.epochs,
         training->n_updates);
     if (config->options.grqo_start < config->options.epochs)
         g_print("grqo         from epoch %u on (counted from 0)\n", config->options.grqo_start);
     else
         g_print("grqo         off\n");
+}
+
+/* Seconds for people. */
+static gchar *
+format_duration(gdouble seconds)
+{
+    const guint64 whole = (guint64)seconds;
+
+    if (seconds < 100)
+        return g_strdup_printf("%.3g s", seconds);
+    return g_strdup_printf(
+        "%" G_GUINT64_FORMAT ":%02u:%02u h", whole / 3600, (guint)(whole / 60 % 60), (guint)(whole % 60));
+}
+
+gboolean
+training_measure(Training *training, GError **error)
+{
+    const gdouble n_updates = (gdouble)training->n_updates * training->config->options.epochs;
+    DinoR1TrainCost cost;
+    g_autofree gchar *memory = NULL, *one = NULL, *all = NULL;
+
+    if (!dinor1_trainer_measure(training->trainer, &cost, error))
+        return FALSE;
+    memory = g_format_size_full(cost.memory, G_FORMAT_SIZE_IEC_UNITS);
+    one = format_duration(cost.seconds);
+    all = format_duration(cost.seconds * n_updates);
+    g_print("memory       %s: weights, gradients, moments and one step with %u images of %dx%d, %u boxes each, %u "
+            "prompts\n",
+        memory, cost.n_images, cost.width, cost.height, cost.n_boxes, cost.n_tokens);
+    g_print("time         %s an update, %s for all, without evaluations\n", one, all);
+    return TRUE;
 }
 
 static gboolean

@@ -17,6 +17,9 @@ void training_free(Training *training);
 /* Prints what will be trained. */
 void training_describe(const Training *training);
 
+/* Prints what an update will take; trains nothing. */
+gboolean training_measure(Training *training, GError **error);
+
 /**
  * training_run:
  * @resume: go on from the newest checkpoint, if there is one

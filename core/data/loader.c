@@ -91,11 +91,11 @@ stream_of(guint epoch, guint image)
 }
 
 /* The images of a batch: positions in the data set. The order of an epoch is one shuffle that every process repeats. */
-static void
-choose_images(const DinoR1Loader *loader, guint epoch, guint number, GArray *chosen)
+static guint32 *
+order_images(const DinoR1Loader *loader, guint epoch)
 {
-    const guint n = dinor1_coco_get_n_images(loader->coco), batch = loader->options.batch_size;
-    g_autofree guint32 *order = g_new(guint32, MAX(n, 1));
+    const guint n = dinor1_coco_get_n_images(loader->coco);
+    guint32 *order = g_new(guint32, MAX(n, 1));
     DinoR1Rng rng = dinor1_rng_new(loader->options.seed ^ 0x9e3779b97f4a7c15u, epoch);
 
     if (loader->options.shuffle)
@@ -103,6 +103,15 @@ choose_images(const DinoR1Loader *loader, guint epoch, guint number, GArray *cho
     else
         for (guint i = 0; i < n; i++)
             order[i] = i;
+    return order;
+}
+
+static void
+choose_images(const DinoR1Loader *loader, guint epoch, guint number, GArray *chosen)
+{
+    const guint n = dinor1_coco_get_n_images(loader->coco), batch = loader->options.batch_size;
+    g_autofree guint32 *order = order_images(loader, epoch);
+
     for (guint i = number * batch + loader->options.rank; i < MIN(n, (number + 1) * batch);
          i += loader->options.n_ranks)
         g_array_append_val(chosen, order[i]);
@@ -344,4 +353,76 @@ dinor1_loader_get(DinoR1Loader *loader, guint epoch, guint number, GError **erro
         g_propagate_error(error, g_steal_pointer(&job->error));
     job_free(job);
     return batch;
+}
+
+/* What augmentation makes of an image. One whose size the annotations do not say may become as large as any. */
+static void
+find_size(const DinoR1Loader *loader, guint epoch, guint index, gint *width, gint *height)
+{
+    const DinoR1CocoImage *image = dinor1_coco_get_image(loader->coco, index);
+    DinoR1Rng rng = dinor1_rng_new(loader->options.seed, stream_of(epoch, index));
+    DinoR1Augmentation augmentation;
+
+    *width = *height = loader->options.augment.longest;
+    if (image->width < 1 || image->height < 1)
+        return;
+    augmentation = dinor1_augment_draw(&loader->options.augment, loader->config, image->width, image->height, &rng);
+    *width = augmentation.width;
+    *height = augmentation.height;
+}
+
+/* Adds an image's boxes to @extent, and its classes to @seen. */
+static void
+add_labels(const DinoR1Loader *loader, guint index, GHashTable *seen, DinoR1BatchExtent *extent)
+{
+    guint n, n_boxes = 0;
+    const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(loader->coco, index, &n);
+
+    for (guint i = 0; i < n; i++) {
+        if (annotations[i].crowd || annotations[i].ignore)
+            continue;
+        g_hash_table_add(seen, GUINT_TO_POINTER(annotations[i].category));
+        n_boxes++;
+    }
+    extent->n_boxes = MAX(extent->n_boxes, n_boxes);
+    extent->n_classes = MAX(extent->n_classes, g_hash_table_size(seen));
+}
+
+/* This process's part of the canvas; the labels of all. */
+static void
+add_batch(const DinoR1Loader *loader, guint epoch, const guint32 *images, guint n, DinoR1BatchExtent *extent)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    gint width = 0, height = 0, w, h;
+    guint n_mine = 0;
+
+    for (guint i = 0; i < n; i++) {
+        add_labels(loader, images[i], seen, extent);
+        if (i % loader->options.n_ranks != loader->options.rank)
+            continue;
+        find_size(loader, epoch, images[i], &w, &h);
+        width = MAX(width, w);
+        height = MAX(height, h);
+        n_mine++;
+    }
+    if ((guint64)n_mine * (guint64)width * (guint64)height <=
+        (guint64)extent->n_images * (guint64)extent->width * (guint64)extent->height)
+        return;
+    extent->n_images = n_mine;
+    extent->width = width;
+    extent->height = height;
+}
+
+void
+dinor1_loader_find_extent(const DinoR1Loader *loader, guint n_epochs, DinoR1BatchExtent *extent)
+{
+    const guint n = dinor1_coco_get_n_images(loader->coco), batch = loader->options.batch_size;
+
+    *extent = (DinoR1BatchExtent){0};
+    for (guint epoch = 0; epoch < n_epochs; epoch++) {
+        g_autofree guint32 *order = order_images(loader, epoch);
+
+        for (guint i = 0; i < n; i += batch)
+            add_batch(loader, epoch, order + i, MIN(batch, n - i), extent);
+    }
 }

@@ -52,6 +52,17 @@ guint dinor1_loader_get_n_batches(const DinoR1Loader *loader);
 /* Images of batch @number over all ranks. */
 guint dinor1_loader_get_batch_size(const DinoR1Loader *loader, guint number);
 
+/* As large as batches get: the canvas of the largest one, and the most of the others in any. */
+typedef struct {
+    guint n_images;
+    gint height, width;
+    guint n_boxes; /* of an image */
+    guint n_classes;
+} DinoR1BatchExtent;
+
+/* Of the first @n_epochs, by what the annotations say of the pictures' sizes: nothing is decoded. */
+void dinor1_loader_find_extent(const DinoR1Loader *loader, guint n_epochs, DinoR1BatchExtent *extent);
+
 /* Returns: (transfer full): batch @number of @epoch, or NULL with an error that names the image. Best called in order.
  */
 DinoR1Batch *dinor1_loader_get(DinoR1Loader *loader, guint epoch, guint number, GError **error);

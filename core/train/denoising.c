@@ -120,6 +120,12 @@ most_boxes(const DinoR1ImageLabels *images, guint n_images)
     return n;
 }
 
+guint
+dinor1_count_denoising(guint n_boxes)
+{
+    return n_boxes ? 2 * n_boxes * MAX(1, N_TARGET_QUERIES / n_boxes) : 0;
+}
+
 DinoR1Denoising *
 dinor1_make_denoising(const DinoR1ImageLabels *images, guint n_images, const DinoR1PromptChoice *choice, guint n_tokens,
     gint64 n_matching, DinoR1Rng *rng)
@@ -131,7 +137,7 @@ dinor1_make_denoising(const DinoR1ImageLabels *images, guint n_images, const Din
     if (maker.n_boxes == 0)
         return dn;
     dn->n_groups = MAX(1, N_TARGET_QUERIES / maker.n_boxes);
-    dn->n_queries = 2 * maker.n_boxes * dn->n_groups;
+    dn->n_queries = dinor1_count_denoising(maker.n_boxes);
     n = (gsize)n_images * dn->n_queries;
     dn->index = g_new0(gint32, n);
     dn->boxes = g_new0(gfloat, n * 4);

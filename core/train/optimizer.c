@@ -187,6 +187,12 @@ update_block(gpointer data, gsize task, guint thread)
     }
 }
 
+gfloat
+dinor1_optimizer_get_multiplier(const DinoR1Optimizer *optimizer, guint parameter)
+{
+    return optimizer->slots[parameter].multiplier;
+}
+
 gdouble
 dinor1_optimizer_step(DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, DinoR1Pool *pool)
 {

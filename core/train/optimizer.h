@@ -31,6 +31,9 @@ void dinor1_optimizer_free(DinoR1Optimizer *optimizer);
 
 gboolean dinor1_optimizer_trains(const DinoR1Optimizer *optimizer, guint parameter);
 
+/* Its share of the learning rate. */
+gfloat dinor1_optimizer_get_multiplier(const DinoR1Optimizer *optimizer, guint parameter);
+
 /* One step. @gradients: by parameter index, NULL = none (that parameter is left alone, its moments too).
  * @rate: what the schedule makes of the learning rate, 1 = as configured.
  * Returns: the global norm before clipping; not finite = nothing was changed. The same bits with any number of

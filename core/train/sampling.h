@@ -49,6 +49,9 @@ typedef struct {
     guint n_positive;     /* of the whole batch */
 } DinoR1Denoising;
 
+/* How many queries that are where an image has at most @n_boxes boxes. */
+guint dinor1_count_denoising(guint n_boxes);
+
 DinoR1Denoising *dinor1_make_denoising(const DinoR1ImageLabels *images, guint n_images,
     const DinoR1PromptChoice *choice, guint n_tokens, gint64 n_matching, DinoR1Rng *rng);
 /* Leaves the images rank, rank + n_ranks, … of @n_images; n_positive stays that of all. */

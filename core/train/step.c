@@ -469,6 +469,13 @@ dinor1_train_step_run(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, Dino
            dinor1_ranks_sum(batch->ranks, (gfloat *)losses, sizeof *losses / sizeof(gfloat), error);
 }
 
+gsize
+dinor1_train_step_get_memory(const DinoR1TrainStep *step)
+{
+    return dinor1_program_get_arena_size(step->program) +
+           (step->reference ? dinor1_program_get_arena_size(step->reference) : 0);
+}
+
 const gfloat *const *
 dinor1_train_step_get_gradients(const DinoR1TrainStep *step)
 {

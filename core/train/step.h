@@ -55,6 +55,9 @@ void dinor1_train_step_free(DinoR1TrainStep *step);
 gboolean dinor1_train_step_run(
     DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error);
 
+/* What running it takes, in bytes: activations and what is kept between them. */
+gsize dinor1_train_step_get_memory(const DinoR1TrainStep *step);
+
 /* The results of the last run, valid until the next. */
 const gfloat *const *dinor1_train_step_get_gradients(const DinoR1TrainStep *step); /* by parameter index; NULL = none */
 const gfloat *dinor1_train_step_get_prompts(const DinoR1TrainStep *step);          /* [C, D], of all processes */

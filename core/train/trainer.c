@@ -247,6 +247,7 @@ dinor1_trainer_free(DinoR1Trainer *trainer)
     g_string_free(trainer->images, TRUE);
     dinor1_class_text_free(trainer->text);
     g_free(trainer->step_sizes);
+    g_clear_pointer(&trainer->parts, g_array_unref);
     dinor1_loader_free(trainer->loader);
     dinor1_optimizer_free(trainer->optimizer);
     g_clear_pointer(&trainer->memory, dinor1_prompt_memory_free);

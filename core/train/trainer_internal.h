@@ -37,6 +37,7 @@ struct _DinoR1Trainer {
     DinoR1ImageSize *step_sizes;
     GString *images;     /* ids of those of the update at work */
     guint epoch, update; /* the next one */
+    GArray *parts;       /* DinoR1TrainPart, for those who ask */
 };
 
 /* Updates of an epoch. */

@@ -143,9 +143,36 @@ DINOR1_API gboolean dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *p
 DINOR1_API gboolean dinor1_trainer_export(
     const DinoR1Trainer *trainer, const gchar *directory, gboolean half, GError **error);
 
-/* For people: parameters trained of all, memory of one step in bytes with the data set's largest batch. */
+/* For people: parameters trained of all. */
 DINOR1_API void dinor1_trainer_describe(
     DinoR1Trainer *trainer, guint64 *n_trained, guint64 *n_parameters, guint *n_steps_per_epoch);
+
+/* A part of the model. */
+typedef struct {
+    const gchar *name; /* static */
+    guint64 n_trained, n_parameters;
+    gdouble learning_rate; /* before the schedule; 0 = nothing is trained */
+} DinoR1TrainPart;
+
+/* (array length=n): the parts that the model has; valid until the next call. */
+DINOR1_API const DinoR1TrainPart *dinor1_trainer_get_parts(DinoR1Trainer *trainer, guint *n);
+
+/* What an update takes. */
+typedef struct {
+    guint64 memory;          /* bytes: of everything that the trainer keeps, with the largest batch */
+    guint n_images;          /* of the largest batch */
+    gint width, height;      /* of its canvas */
+    guint n_boxes, n_tokens; /* an image's, at most; prompts */
+    gdouble seconds;         /* of one update, measured */
+} DinoR1TrainCost;
+
+/**
+ * dinor1_trainer_measure:
+ *
+ * Plans a step for the largest batch and runs one update's passes, with GRQO if there is to be any, without changing a
+ * weight. For a trainer before its first step, which it then still is. The errors are those of dinor1_trainer_step().
+ */
+DINOR1_API gboolean dinor1_trainer_measure(DinoR1Trainer *trainer, DinoR1TrainCost *cost, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Trainer, dinor1_trainer_free)
 
