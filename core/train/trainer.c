@@ -315,7 +315,6 @@ summed_gradients(const DinoR1Trainer *trainer)
     return gradients;
 }
 
-static gboolean
 /* The first parameter with a gradient that is not finite. */
 static const gchar *
 find_not_finite(const DinoR1Trainer *trainer)
@@ -330,6 +329,7 @@ find_not_finite(const DinoR1Trainer *trainer)
     return "all parameters together";
 }
 
+static gboolean
 apply_gradients(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error)
 {
     const guint64 step = (guint64)trainer->epoch * report->n_steps + trainer->update;
@@ -369,8 +369,8 @@ dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **
     renew_reference(trainer, &mine);
     if (!dinor1_ranks_agree(dinor1_trainer_get_ranks(trainer), mine, error))
         return FALSE;
-    memset(trainer->sums, 0, trainer->n_sums * sizeof *trainer->sums);
     g_string_truncate(trainer->images, 0);
+    memset(trainer->sums, 0, trainer->n_sums * sizeof *trainer->sums);
     for (guint i = first; i < MIN(n_batches, first + trainer->options.accumulate); i++)
         if (!dinor1_trainer_run_pass(trainer, i, report, error))
             return FALSE;
