@@ -228,16 +228,16 @@ training_measure(Training *training, GError **error)
 {
     const gdouble n_updates = (gdouble)training->n_updates * training->config->options.epochs;
     DinoR1TrainCost cost;
-    g_autofree gchar *memory = NULL, *one = NULL, *all = NULL;
+    g_autofree gchar *one = NULL, *all = NULL;
 
     if (!dinor1_trainer_measure(training->trainer, &cost, error))
         return FALSE;
-    memory = g_format_size_full(cost.memory, G_FORMAT_SIZE_IEC_UNITS);
     one = format_duration(cost.seconds);
     all = format_duration(cost.seconds * n_updates);
-    g_print("memory       %s: weights, gradients, moments and one step with %u images of %dx%d, %u boxes each, %u "
-            "prompts\n",
-        memory, cost.n_images, cost.width, cost.height, cost.n_boxes, cost.n_tokens);
+    g_print(
+        "memory       %.1f MiB: weights, gradients, moments and one step with %u images of %dx%d, %u boxes each, %u "
+        "prompts\n",
+        (gdouble)cost.memory / (1 << 20), cost.n_images, cost.width, cost.height, cost.n_boxes, cost.n_tokens);
     g_print("time         %s an update, %s for all, without evaluations\n", one, all);
     return TRUE;
 }

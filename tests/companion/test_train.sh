@@ -76,7 +76,7 @@ check 'the data' grep -q '^train  *6 images, 7 boxes, 2 classes$' out
 check 'the updates' grep -q '^updates  *6: 2 epochs of 3$' out
 check 'all parameters' grep -qE '^parameters  *([0-9]+) trained of \1$' out
 check 'the parts' grep -qE '^  backbone  *([0-9]+) of \1, learning rate 1e-05$' out
-check 'memory' grep -qE '^memory  *[0-9.]+ [KMG]iB: .* 2 images of [0-9]+x[0-9]+, 2 boxes each, 4 prompts$' out
+check 'memory' grep -qE '^memory  *[0-9.]+ MiB: .* 2 images of [0-9]+x[0-9]+, 2 boxes each, 4 prompts$' out
 check 'time' grep -qE '^time  *[0-9.]+ s an update, [0-9.]+ s for all' out
 check 'nothing written' test ! -e run
 succeeds finetune tiny.yaml --dry-run --set train=prompt-encoder
