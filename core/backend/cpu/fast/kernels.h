@@ -27,6 +27,7 @@
     X(UNARY_GRAD, unary_grad)                                                                                          \
     W(SUM_TO, sum_to)                                                                                                  \
     W(LAYER_NORM_GRAD, layer_norm_grad)                                                                                \
+    W(GROUP_NORM_GRAD, group_norm_grad)                                                                                \
     W(ATTENTION_GRAD, attention_grad)                                                                                  \
     W(WINDOW_ATTENTION_GRAD, window_attention_grad)                                                                    \
     W(DEFORMABLE_ATTENTION_GRAD, deformable_attention_grad)
