@@ -1,17 +1,20 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "annotate.h"
 #include "command.h"
-#include "frames.h"
 #include "interrupt.h"
 #include "model_options.h"
+#include "output.h"
+#include "picture_names.h"
 #include "progress.h"
+#include "writer.h"
 
 #include <dinor1/dinor1.h>
 
 typedef struct {
     ModelOptions model;
-    gchar *prompts, *output;
+    gchar *prompts, *output, *pictures;
     gchar **arguments;
     gdouble threshold;
     gint every;
@@ -26,10 +29,14 @@ static const CommandHelp help = {
         "format, to be corrected in a labelling tool and trained on.",
     .description =
         "A frame's file_name is 'clip.mp4#frame=N', counted from 0; 'dinor1 finetune' and 'dinor1 eval' read\n"
-        "such names in the folder that the clip is in.\n"
+        "such names in the folder that the clip is in. Labelling tools want pictures: --pictures writes the frames\n"
+        "as 'clip-N.png', which are the file_names then. docs/evaluation.md tells how to go to CVAT and Label Studio\n"
+        "and back.\n"
         "\n"
-        "Example:\n"
-        "  dinor1 annotate clip.mp4 --model DIR --prompts cups.bank --every 25 --output draft.json\n",
+        "Examples:\n"
+        "  dinor1 annotate clip.mp4 --model DIR --prompts cups.bank --every 25 --output draft.json\n"
+        "  dinor1 annotate clip.mp4 --model DIR --prompts cups.bank --every 25 --output draft.json \\\n"
+        "    --pictures to-label/\n",
 };
 
 static gboolean
@@ -55,38 +62,66 @@ make_detector(const Options *options, GError **error)
     return model_options_open(&options->model, &detector, error);
 }
 
-static gchar *
-name_frame(const Source *source, gint64 number)
-{
-    g_autofree gchar *name = g_path_get_basename(source->is_local ? source->name : source->uri);
+/* One run over a source. */
+typedef struct {
+    const Options *options;
+    const Source *source;
+    DinoR1Detector *detector;
+    DinoR1Coco *coco;
+    Annotator *copier; /* draws nothing */
+    GPtrArray *inputs; /* the source alone */
+} Run;
 
-    if (source_is_image(name))
-        return g_steal_pointer(&name);
-    return g_strdup_printf("%s#frame=%" G_GINT64_FORMAT, name, number);
+static gchar *
+name_frame(const Run *run, gint64 number)
+{
+    const Source *source = run->source;
+    g_autofree gchar *name = g_path_get_basename(source->is_local ? source->name : source->uri);
+    const gboolean is_image = source_is_image(name);
+
+    if (run->options->pictures)
+        return picture_make_name(name, is_image ? -1 : number);
+    return is_image ? g_steal_pointer(&name) : g_strdup_printf("%s#frame=%" G_GINT64_FORMAT, name, number);
 }
 
 static gboolean
-add_frame(DinoR1Coco *coco, const Source *source, const Frame *frame, const DinoR1DetectionList *found, GError **error)
+write_picture(const Run *run, const gchar *name, const Frame *frame, GError **error)
 {
-    g_autofree gchar *name = name_frame(source, frame->number);
+    g_autofree gchar *path = g_build_filename(run->options->pictures, name, NULL);
+    g_autoptr(Writer) writer = NULL;
+    GstVideoInfo info;
+    GstBuffer *picture;
 
-    dinor1_coco_add_image(coco, name, frame->image.width, frame->image.height);
+    if (!output_check_not_source(path, run->inputs, error) || !(writer = writer_new(path, error)))
+        return FALSE;
+    picture = annotator_draw(run->copier, frame, NULL, 0, &info);
+    return writer_push(writer, &info, picture, error) && writer_finish(writer, error);
+}
+
+static gboolean
+add_frame(const Run *run, const Frame *frame, const DinoR1DetectionList *found, GError **error)
+{
+    g_autofree gchar *name = name_frame(run, frame->number);
+
+    if (run->options->pictures && !write_picture(run, name, frame, error))
+        return FALSE;
+    dinor1_coco_add_image(run->coco, name, frame->image.width, frame->image.height);
     for (guint i = 0; i < found->n_items; i++) {
         const DinoR1Box *box = &found->items[i].box;
         const DinoR1CocoBox copy = {(gdouble)box->x, (gdouble)box->y, (gdouble)box->width, (gdouble)box->height};
 
         if (box->width > 0 && box->height > 0 &&
-            !dinor1_coco_add_annotation(coco, found->items[i].class_index, &copy, error))
+            !dinor1_coco_add_annotation(run->coco, found->items[i].class_index, &copy, error))
             return FALSE;
     }
     return TRUE;
 }
 
 static gboolean
-annotate_frames(const Options *options, const Source *source, DinoR1Detector *detector, DinoR1Coco *coco,
-    Progress *progress, GError **error)
+annotate_frames(const Run *run, Progress *progress, GError **error)
 {
-    g_autoptr(FrameReader) reader = frame_reader_new(source, error);
+    const guint64 every = (guint64)run->options->every;
+    g_autoptr(FrameReader) reader = frame_reader_new(run->source, error);
     DinoR1DetectionList found;
     const Frame *frame;
 
@@ -97,10 +132,10 @@ annotate_frames(const Options *options, const Source *source, DinoR1Detector *de
             return FALSE;
         if (!frame)
             return TRUE;
-        if (i % (guint64)options->every == 0 && (!dinor1_detector_detect(detector, &frame->image, &found, error) ||
-                                                    !add_frame(coco, source, frame, &found, error)))
+        if (i % every == 0 && (!dinor1_detector_detect(run->detector, &frame->image, &found, error) ||
+                                  !add_frame(run, frame, &found, error)))
             return FALSE;
-        progress_update(progress, i + 1, dinor1_coco_get_n_annotations(coco), -1);
+        progress_update(progress, i + 1, dinor1_coco_get_n_annotations(run->coco), -1);
     }
 }
 
@@ -119,12 +154,16 @@ annotate_source(const Options *options, const Source *source, DinoR1Detector *de
     GError **error)
 {
     g_autoptr(DinoR1Coco) coco = make_set(bank);
-    Progress *progress = progress_new(options->quiet);
-    const gboolean done = annotate_frames(options, source, detector, coco, progress, error);
+    g_autoptr(Annotator) copier = annotator_new();
+    g_autoptr(GPtrArray) inputs = g_ptr_array_new();
+    g_autoptr(Progress) progress = progress_new(options->quiet);
+    const Run run = {options, source, detector, coco, copier, inputs};
 
-    progress_free(progress);
-    if (!done || !dinor1_coco_write_annotations(coco, options->output, error))
+    g_ptr_array_add(inputs, (gpointer)source);
+    if ((options->pictures && !output_make_directory(options->pictures, error)) ||
+        !annotate_frames(&run, progress, error) || !dinor1_coco_write_annotations(coco, options->output, error))
         return FALSE;
+    g_clear_pointer(&progress, progress_free);
     if (!options->quiet)
         g_printerr("dinor1: %s: %u images, %u boxes\n", options->output, dinor1_coco_get_n_images(coco),
             dinor1_coco_get_n_annotations(coco));
@@ -157,6 +196,7 @@ options_clear(Options *options)
     model_options_clear(&options->model);
     g_free(options->prompts);
     g_free(options->output);
+    g_free(options->pictures);
     g_strfreev(options->arguments);
 }
 
@@ -167,6 +207,7 @@ parse_and_annotate(gint argc, gchar **argv, Options *options, GError **error)
         MODEL_OPTION_ENTRIES(options->model),
         {"prompts", 'P', 0, G_OPTION_ARG_FILENAME, &options->prompts, "what to look for (required)", "BANK"},
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output, "the annotations (required)", "FILE"},
+        {"pictures", 0, 0, G_OPTION_ARG_FILENAME, &options->pictures, "write the frames as pictures", "DIR"},
         {"every", 0, 0, G_OPTION_ARG_INT, &options->every, "take every N-th frame only (1)", "N"},
         {"threshold", 0, 0, G_OPTION_ARG_DOUBLE, &options->threshold, "least score, 0 to 1 (0.3)", "SCORE"},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress and no summary", NULL},

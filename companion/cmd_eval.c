@@ -1,11 +1,10 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "coco_pictures.h"
+#include "coco_set.h"
 #include "command.h"
 #include "eval_curve.h"
 #include "eval_table.h"
-#include "evaluation.h"
 #include "interrupt.h"
 #include "model_options.h"
 #include "set_list.h"
@@ -101,49 +100,25 @@ make_detector(const Options *options, GError **error)
     return model_options_open(&options->model, &detector, error);
 }
 
-/* Says what --skip-bad left out. */
-static void
-report_bad(const gchar *path, const DinoR1Coco *coco)
-{
-    for (guint bad = 0; bad < DINOR1_COCO_N_BAD; bad++)
-        if (dinor1_coco_get_n_bad(coco, bad) > 0)
-            g_printerr("dinor1: warning: %s: left out %u: %s\n", path, dinor1_coco_get_n_bad(coco, bad),
-                dinor1_coco_bad_to_string(bad));
-}
-
-static DinoR1Coco *
-load_annotations(const Options *options, const gchar *path, GError **error)
-{
-    const DinoR1CocoOptions reading = {.skip_bad = options->skip_bad};
-    DinoR1Coco *coco = dinor1_coco_load(path, &reading, error);
-
-    if (coco)
-        report_bad(path, coco);
-    return coco;
-}
-
 /* The bank that was named, or one of exemplars of the training set. */
 static DinoR1PromptBank *
 make_bank(const Options *options, const EvalSet *set, DinoR1Detector *detector, GError **error)
 {
     DinoR1Model *model = dinor1_detector_get_model(detector);
-    g_autoptr(DinoR1Coco) coco = NULL;
     g_autoptr(DinoR1PromptBank) bank = NULL;
-    g_autoptr(CocoPictures) pictures = NULL;
-    EvaluationSet train;
+    g_auto(CocoSet) train = {.skipped = NULL};
 
     if (set->prompts)
         return dinor1_prompt_bank_load(set->prompts, model, error);
-    coco = load_annotations(options, set->train, error);
-    if (!coco)
+    if (!coco_set_open(&train, set->train, set->train_images, options->skip_bad, error))
         return NULL;
-    pictures = coco_pictures_new(set->train_images);
-    train = (EvaluationSet){coco, pictures};
     bank = dinor1_prompt_bank_new(model);
-    if (!evaluation_add_exemplars(&train, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
+    if (!evaluation_add_exemplars(
+            &train.set, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
         g_prefix_error(error, "%s: ", set->train);
         return NULL;
     }
+    coco_set_report(&train);
     return g_steal_pointer(&bank);
 }
 
@@ -165,18 +140,6 @@ check_classes(const DinoR1PromptBank *bank, const DinoR1Coco *coco, GError **err
     return TRUE;
 }
 
-/* One flag per image: the first --limit ones take part. */
-static gboolean *
-choose_images(const Options *options, const DinoR1Coco *coco)
-{
-    const guint n = dinor1_coco_get_n_images(coco);
-    gboolean *use = g_new(gboolean, MAX(n, 1));
-
-    for (guint i = 0; i < n; i++)
-        use[i] = options->limit == 0 || i < (guint)options->limit;
-    return use;
-}
-
 /* COCO's rule, which follows pycocotools here, takes a match with such a box for none. Label Studio counts from 0. */
 static void
 warn_of_id_zero(const DinoR1Coco *coco)
@@ -192,42 +155,70 @@ warn_of_id_zero(const DinoR1Coco *coco)
     }
 }
 
-static DinoR1CocoResults *
-detect(const Options *options, const EvalSet *set, DinoR1Detector *detector, GError **error)
-{
-    g_autoptr(DinoR1Coco) coco = load_annotations(options, set->annotations, error);
-    g_autoptr(DinoR1PromptBank) bank = NULL;
-    g_autoptr(CocoPictures) pictures = NULL;
-    g_autoptr(Progress) progress = NULL;
-    EvaluationSet pictured;
+/* What was found in which images. */
+typedef struct {
+    DinoR1CocoResults *results;
+    gboolean *use; /* one per image: whether it takes part */
+} Found;
 
-    if (!coco || (!options->same_image && !(bank = make_bank(options, set, detector, error))) ||
-        (bank && !check_classes(bank, coco, error)))
-        return NULL;
-    warn_of_id_zero(coco);
-    pictures = coco_pictures_new(set->images);
-    pictured = (EvaluationSet){coco, pictures};
-    progress = progress_new(options->quiet);
-    return evaluation_detect(&pictured, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
+static void
+found_clear(Found *found)
+{
+    g_clear_pointer(&found->results, dinor1_coco_results_free);
+    g_clear_pointer(&found->use, g_free);
 }
 
-static DinoR1Eval *
-measure(const Options *options, const DinoR1CocoResults *results, GError **error)
-{
-    g_autofree gboolean *use = choose_images(options, dinor1_coco_results_get_coco(results));
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Found, found_clear)
 
-    return dinor1_eval_new(results, is_lvis(options) ? DINOR1_EVAL_LVIS : DINOR1_EVAL_COCO, use, error);
+/* The first --limit images that can be read take part. */
+static gboolean *
+choose_images(const Options *options, const EvaluationSet *set)
+{
+    const guint n = dinor1_coco_get_n_images(set->coco);
+    gboolean *use = g_new(gboolean, MAX(n, 1));
+
+    for (guint i = 0; i < n; i++)
+        use[i] = (options->limit == 0 || i < (guint)options->limit) &&
+                 !coco_pictures_is_skipped(set->pictures, set->coco, i);
+    return use;
 }
 
 static gboolean
-report(const Options *options, const DinoR1CocoResults *results, GError **error)
+detect(const Options *options, const EvalSet *set, DinoR1Detector *detector, Found *found, GError **error)
 {
-    const DinoR1Coco *coco = dinor1_coco_results_get_coco(results);
+    g_auto(CocoSet) pictured = {.skipped = NULL};
+    g_autoptr(DinoR1PromptBank) bank = NULL;
+    g_autoptr(Progress) progress = NULL;
+
+    if (!coco_set_open(&pictured, set->annotations, set->images, options->skip_bad, error) ||
+        (!options->same_image && !(bank = make_bank(options, set, detector, error))) ||
+        (bank && !check_classes(bank, pictured.set.coco, error)))
+        return FALSE;
+    warn_of_id_zero(pictured.set.coco);
+    progress = progress_new(options->quiet);
+    found->results = evaluation_detect(
+        &pictured.set, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
+    found->use = choose_images(options, &pictured.set);
+    g_clear_pointer(&progress, progress_free);
+    coco_set_report(&pictured);
+    return found->results != NULL;
+}
+
+static DinoR1Eval *
+measure(const Options *options, const Found *found, GError **error)
+{
+    return dinor1_eval_new(found->results, is_lvis(options) ? DINOR1_EVAL_LVIS : DINOR1_EVAL_COCO, found->use, error);
+}
+
+static gboolean
+report(const Options *options, const Found *found, GError **error)
+{
+    const DinoR1Coco *coco = dinor1_coco_results_get_coco(found->results);
     g_autoptr(DinoR1Eval) eval = NULL;
 
-    if (options->results && !dinor1_coco_write_results(results, options->results, error))
+    if (options->results && !dinor1_coco_write_results(found->results, options->results, error))
         return FALSE;
-    eval = measure(options, results, error);
+    eval = measure(options, found, error);
     if (!eval || (options->curve && !eval_curve_write(eval, coco, options->curve, error)))
         return FALSE;
     if (!options->json || strcmp(options->json, "-"))
@@ -238,9 +229,10 @@ report(const Options *options, const DinoR1CocoResults *results, GError **error)
 static gboolean
 evaluate_one(const Options *options, DinoR1Detector *detector, GError **error)
 {
-    g_autoptr(DinoR1CocoResults) results = detect(options, &options->set, detector, error);
+    g_auto(Found) found = {.results = NULL};
 
-    return results && (interrupt_get_signal() || report(options, results, error));
+    return detect(options, &options->set, detector, &found, error) &&
+           (interrupt_get_signal() || report(options, &found, error));
 }
 
 /* Adds a row to @table; not after a signal. */
@@ -248,18 +240,23 @@ static gboolean
 evaluate_listed(
     const Options *options, const EvalSet *set, DinoR1Detector *detector, EvalListTable *table, GError **error)
 {
-    g_autoptr(DinoR1CocoResults) results = set->missing ? NULL : detect(options, set, detector, error);
-    g_autoptr(DinoR1Eval) eval = results && !interrupt_get_signal() ? measure(options, results, error) : NULL;
+    g_auto(Found) found = {.results = NULL};
+    g_autoptr(DinoR1Eval) eval = NULL;
 
-    if (set->missing)
+    if (set->missing) {
         eval_list_table_add_missing(table, set->name);
-    else if (eval)
-        eval_list_table_add(table, set->name, eval, dinor1_coco_results_get_coco(results));
-    else if (!results || !interrupt_get_signal()) {
-        g_prefix_error(error, "set '%s': ", set->name);
-        return FALSE;
+        return TRUE;
     }
-    return TRUE;
+    if (detect(options, set, detector, &found, error)) {
+        if (interrupt_get_signal())
+            return TRUE;
+        eval = measure(options, &found, error);
+    }
+    if (eval)
+        eval_list_table_add(table, set->name, eval, dinor1_coco_results_get_coco(found.results));
+    else
+        g_prefix_error(error, "set '%s': ", set->name);
+    return eval != NULL;
 }
 
 static gboolean
@@ -318,7 +315,8 @@ parse_and_evaluate(gint argc, gchar **argv, Options *options, GError **error)
             "YAML"},
         {"skip-missing", 0, 0, G_OPTION_ARG_NONE, &options->skip_missing, "leave out sets whose files are missing",
             NULL},
-        {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad, "leave out bad annotations and count them", NULL},
+        {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad,
+            "leave out and count what is bad in annotations and pictures", NULL},
         {"rule", 0, 0, G_OPTION_ARG_STRING, &options->rule, "coco or lvis (coco)", "RULE"},
         {"results", 0, 0, G_OPTION_ARG_FILENAME, &options->results, "write the detections as COCO results", "FILE"},
         {"json", 'j', 0, G_OPTION_ARG_FILENAME, &options->json, "write the figures ('-': standard output)", "FILE"},

@@ -1,9 +1,8 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "coco_pictures.h"
+#include "coco_set.h"
 #include "command.h"
-#include "evaluation.h"
 #include "exemplars.h"
 #include "model_options.h"
 
@@ -16,7 +15,7 @@ typedef struct {
     gchar *coco, *images; /* to draw exemplars from */
     gint64 seed;
     gint per_class;
-    gboolean append;
+    gboolean append, skip_bad;
     gchar **arguments;
 } Options;
 
@@ -58,6 +57,8 @@ parse_and_act(
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &options->images, "folder of their pictures", "DIR"},
         {"per-class", 0, 0, G_OPTION_ARG_INT, &options->per_class, "exemplars of each class then (16)", "K"},
         {"seed", 0, 0, G_OPTION_ARG_INT64, &options->seed, "for the choice (1)", "S"},
+        {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad, "leave out what is bad in annotations and pictures",
+            NULL},
         {"append", 'a', 0, G_OPTION_ARG_NONE, &options->append, "add to what BANK holds already", NULL},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options->model.device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options->model.threads, "CPU threads (0 = all)", "N"},
@@ -65,7 +66,7 @@ parse_and_act(
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},
         {NULL},
     };
-    const guint first = extras & HAS_DETECTOR ? 0 : extras & HAS_MODEL ? 7 : 8;
+    const guint first = extras & HAS_DETECTOR ? 0 : extras & HAS_MODEL ? 8 : 9;
 
     if (!command_parse(help, all + first, &argc, &argv, error) ||
         (extras && !model_options_check(&options->model, error)) ||
@@ -119,18 +120,15 @@ save(const gchar *path, const DinoR1PromptBank *bank, GError **error)
 static gboolean
 add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *bank, GError **error)
 {
-    g_autoptr(DinoR1Coco) coco = NULL;
-    g_autoptr(CocoPictures) pictures = NULL;
-    EvaluationSet set;
+    g_auto(CocoSet) set = {.skipped = NULL};
 
     if (!options->coco)
         return TRUE;
-    coco = dinor1_coco_load(options->coco, NULL, error);
-    if (!coco)
+    if (!coco_set_open(&set, options->coco, options->images, options->skip_bad, error) ||
+        !evaluation_add_exemplars(&set.set, detector, bank, (guint)options->per_class, (guint64)options->seed, error))
         return FALSE;
-    pictures = coco_pictures_new(options->images);
-    set = (EvaluationSet){coco, pictures};
-    return evaluation_add_exemplars(&set, detector, bank, (guint)options->per_class, (guint64)options->seed, error);
+    coco_set_report(&set);
+    return TRUE;
 }
 
 static gboolean

@@ -4,13 +4,17 @@
 #include "coco_pictures.h"
 
 #include "clips.h"
+#include "picture_names.h"
 
 #include <dinor1/error.h>
+#include <string.h>
 
 struct _CocoPictures {
     gchar *directory;
     Clips *clips;
     Skipped *skipped; /* NULL = nothing is */
+    GMutex lock;      /* of what follows */
+    GHashTable *used; /* path → the file_name that it was found for */
 };
 
 /* Copies a frame as RGB. The memory belongs to the caller. */
@@ -47,10 +51,29 @@ copy_rgb(const Frame *frame, DinoR1Image *image, gpointer *memory, GError **erro
     return TRUE;
 }
 
+/* Two names that would be the same picture are an error: boxes of one would be looked for in the other. */
 static gboolean
-read_rgb(CocoPictures *pictures, const gchar *path, DinoR1Image *image, gpointer *memory, GError **error)
+claim(CocoPictures *pictures, const gchar *path, const gchar *file_name, GError **error)
 {
-    Clip *clip = clips_read(pictures->clips, path, error);
+    g_autofree gchar *other = NULL;
+
+    g_mutex_lock(&pictures->lock);
+    other = g_strdup(g_hash_table_lookup(pictures->used, path));
+    if (!other)
+        g_hash_table_insert(pictures->used, g_strdup(path), g_strdup(file_name));
+    g_mutex_unlock(&pictures->lock);
+    if (!other || !strcmp(other, file_name))
+        return TRUE;
+    g_set_error(
+        error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "'%s' and '%s' would both be the file '%s'", other, file_name, path);
+    return FALSE;
+}
+
+static gboolean
+read_rgb(CocoPictures *pictures, const gchar *file_name, DinoR1Image *image, gpointer *memory, GError **error)
+{
+    g_autofree gchar *path = picture_find(pictures->directory, file_name, error);
+    Clip *clip = path && claim(pictures, path, file_name, error) ? clips_read(pictures->clips, path, error) : NULL;
     const gboolean done = clip && copy_rgb(clip_get_frame(clip), image, memory, error);
 
     if (clip && !done)
@@ -73,7 +96,7 @@ decode(gpointer user_data, const gchar *file_name, DinoR1Image *image, gpointer 
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "%s", known);
         return FALSE;
     }
-    if (read_rgb(pictures, path, image, memory, &reason))
+    if (read_rgb(pictures, file_name, image, memory, &reason))
         return TRUE;
     if (pictures->skipped)
         skipped_add(pictures->skipped, path, reason->message);
@@ -88,6 +111,8 @@ coco_pictures_new(const gchar *directory)
 
     pictures->directory = g_strdup(directory);
     pictures->clips = clips_new();
+    g_mutex_init(&pictures->lock);
+    pictures->used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return pictures;
 }
 
@@ -95,6 +120,8 @@ void
 coco_pictures_free(CocoPictures *pictures)
 {
     clips_free(pictures->clips);
+    g_mutex_clear(&pictures->lock);
+    g_hash_table_unref(pictures->used);
     g_free(pictures->directory);
     g_free(pictures);
 }
@@ -120,25 +147,6 @@ coco_pictures_get_source(CocoPictures *pictures)
     return (DinoR1FrameSource){.decode = decode, .user_data = pictures};
 }
 
-static gboolean
-check_file(const gchar *directory, const gchar *file_name, GError **error)
-{
-    g_autofree gchar *whole = g_build_filename(directory, file_name, NULL);
-    g_autofree gchar *part = NULL, *path = NULL;
-    gint64 frame, time;
-
-    if (g_file_test(whole, G_FILE_TEST_IS_REGULAR))
-        return TRUE;
-    if (!dinor1_coco_split_file_name(file_name, &part, &frame, &time, error))
-        return FALSE;
-    path = g_build_filename(directory, part, NULL);
-    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_IO, "there is no file '%s'", path);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 gboolean
 coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError **error)
 {
@@ -149,8 +157,9 @@ coco_pictures_check(const CocoPictures *pictures, const DinoR1Coco *coco, GError
         const DinoR1CocoImage *image = dinor1_coco_get_image(coco, i);
         g_autofree gchar *path = g_build_filename(pictures->directory, image->file_name, NULL);
         g_autoptr(GError) reason = NULL;
+        g_autofree gchar *found = picture_find(pictures->directory, image->file_name, &reason);
 
-        if (check_file(pictures->directory, image->file_name, &reason))
+        if (found)
             continue;
         if (!pictures->skipped || ++n_bad == n) {
             g_propagate_prefixed_error(error, g_steal_pointer(&reason), "image %" G_GINT64_FORMAT ": ", image->id);

@@ -10,9 +10,7 @@
 
 #include <dinor1/dataset.h>
 #include <dinor1/report.h>
-#include <errno.h>
 #include <gio/gio.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 #define MAX_NAMES 200 /* bytes in a message, about */
@@ -94,16 +92,6 @@ open_coco(DetectOutputs *outputs, const DetectOutputOptions *options, const GPtr
     return outputs->coco && text_output_write(outputs->coco, "[", 1, error);
 }
 
-static gboolean
-make_directory(const gchar *path, GError **error)
-{
-    if (!g_mkdir_with_parents(path, 0777))
-        return TRUE;
-    g_set_error(
-        error, G_FILE_ERROR, g_file_error_from_errno(errno), "cannot make directory '%s': %s", path, g_strerror(errno));
-    return FALSE;
-}
-
 /* An image keeps its name in the directory; a clip becomes .mp4. */
 static gchar *
 make_output_path(const DetectOutputs *outputs, const Source *source)
@@ -147,7 +135,7 @@ open_output(DetectOutputs *outputs, gchar **inputs, const GPtrArray *sources, GE
 
     outputs->output_is_directory = source_is_directory(path) || g_str_has_suffix(path, "/") || (several && !is_file);
     if (outputs->output_is_directory)
-        return make_directory(path, error) && check_directory(outputs, sources, error);
+        return output_make_directory(path, error) && check_directory(outputs, sources, error);
     if (several) {
         g_set_error(error, USAGE_ERROR, 0, "--output '%s': with several inputs it must be a directory", path);
         return FALSE;

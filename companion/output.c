@@ -122,6 +122,15 @@ output_check_not_source(const gchar *path, const GPtrArray *sources, GError **er
     return TRUE;
 }
 
+gboolean
+output_make_directory(const gchar *path, GError **error)
+{
+    if (!g_mkdir_with_parents(path, 0777))
+        return TRUE;
+    set_errno(error, "make directory", path, errno);
+    return FALSE;
+}
+
 struct _TextOutput {
     OutputFile *file; /* NULL for standard output */
     FILE *stream;

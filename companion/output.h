@@ -30,6 +30,9 @@ void output_file_free(OutputFile *file);
 /* Refuses, as USAGE_ERROR, an output that is one of the sources' files. @path may be NULL. */
 gboolean output_check_not_source(const gchar *path, const GPtrArray *sources, GError **error);
 
+/* Makes the folder and those above it unless they exist. */
+gboolean output_make_directory(const gchar *path, GError **error);
+
 /* A text in the making: an OutputFile, or standard output for "-". */
 typedef struct _TextOutput TextOutput;
 

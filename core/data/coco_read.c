@@ -199,6 +199,9 @@ read_category(Reader *reader, guint number)
 static gboolean
 read_side(Reader *reader, const Entry *entry, const gchar *key, gint64 *side)
 {
+    *side = 0;
+    if (dinor1_json_peek(&reader->json) == 'n') /* null, as Label Studio writes for a picture that it could not open */
+        return dinor1_json_skip(&reader->json);
     if (!read_id(reader, entry, key, side))
         return FALSE;
     return *side <= G_MAXINT || fail_entry(reader, entry, key, "is too large");
@@ -228,6 +231,18 @@ static const gchar *const image_keys[] = {
 enum { IMAGE_URL = 2, IMAGE_WIDTH, IMAGE_HEIGHT, IMAGE_NEGATIVE, IMAGE_NOT_EXHAUSTIVE };
 
 static gboolean
+read_url(Reader *reader, Entry *entry, const gchar *key)
+{
+    if (dinor1_json_peek(&reader->json) != '"')
+        return fail_entry(reader, entry, key, "is not a string");
+    if (!dinor1_json_string(&reader->json, reader->string))
+        return FALSE;
+    if (reader->string->len > 0)
+        entry->url = g_string_chunk_insert(reader->coco->strings, reader->string->str);
+    return TRUE;
+}
+
+static gboolean
 read_image_member(Reader *reader, Entry *entry, guint member, const gchar *key)
 {
     switch (member) {
@@ -235,8 +250,8 @@ read_image_member(Reader *reader, Entry *entry, guint member, const gchar *key)
         return read_id(reader, entry, key, &entry->id);
     case ENTRY_TEXT:
         return read_text(reader, entry, key, &entry->text);
-    case IMAGE_URL:
-        return read_text(reader, entry, key, &entry->url);
+    case IMAGE_URL: /* CVAT writes an empty one */
+        return read_url(reader, entry, key);
     case IMAGE_WIDTH:
         return read_side(reader, entry, key, &entry->width);
     case IMAGE_HEIGHT:

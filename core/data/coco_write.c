@@ -80,6 +80,7 @@ append_annotation(GString *json, const DinoR1Coco *coco, const DinoR1CocoAnnotat
     g_string_append(json, ",\"area\":");
     append_number(json, annotation->area);
     append_integer(json, ",\"iscrowd\":", annotation->crowd);
+    g_string_append(json, ",\"segmentation\":[]"); /* what CVAT takes for a box */
     if (annotation->ignore)
         g_string_append(json, ",\"ignore\":1");
     g_string_append_c(json, '}');

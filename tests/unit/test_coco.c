@@ -128,6 +128,23 @@ test_lvis(void)
     g_assert_cmpstr(image->file_name, ==, "z.jpg");
 }
 
+/* What Label Studio and CVAT write of a picture whose size they do not know. */
+static void
+test_no_size(void)
+{
+    g_autoptr(DinoR1Coco) coco = load_good(
+        "{\"images\":[{\"id\":0,\"file_name\":\"a\",\"width\":null,\"height\":null},{\"id\":1,\"file_name\":"
+        "\"b\",\"width\":0,\"height\":0,\"license\":0,\"flickr_url\":\"\",\"coco_url\":\"\",\"date_captured\":0}]"
+        "," CATEGORIES ",\"annotations\":[{\"id\":0,\"image_id\":0,"
+        "\"category_id\":0,\"bbox\":[5000,1,2,2],\"area\":4,\"ignore\":0,\"iscrowd\":0,\"segmentation\":[]}]}");
+    guint n;
+
+    for (guint i = 0; i < 2; i++)
+        g_assert_true(dinor1_coco_get_image(coco, i)->width == 0 && dinor1_coco_get_image(coco, i)->height == 0);
+    g_assert_cmpuint(dinor1_coco_get_annotations(coco, 0, &n)->category, ==, 1);
+    g_assert_cmpuint(n, ==, 1);
+}
+
 /* Broken files, and images and categories nobody can do without. */
 static void
 test_broken(void)
@@ -153,6 +170,9 @@ test_broken(void)
         {"{\"images\":[{\"id\":4,\"file_name\":null}]}", "set.json: images[0], id 4: file_name is not a string"},
         {"{\"images\":[{\"id\":4,\"file_name\":\"\"}]}", "set.json: images[0], id 4: file_name is empty"},
         {"{\"images\":[{\"id\":4,\"width\":1e3}]}", "set.json: images[0], id 4: width is not a non-negative integer"},
+        {"{\"images\":[{\"id\":4,\"coco_url\":\"\"}]}", "set.json: images[0], id 4: file_name is missing"},
+        {"{\"images\":[{\"id\":4,\"coco_url\":1}]}", "set.json: images[0], id 4: coco_url is not a string"},
+        {"{\"images\":[{\"id\":4,\"width\":nul}]}", "set.json: line 1, byte 28: a value was expected"},
         {"{\"images\":[{\"id\":4,\"height\":2147483648}]}", "set.json: images[0], id 4: height is too large"},
         {"{\"images\":[{\"id\":4,\"file_name\":\"a.mp4#t=x\"}]}",
             "set.json: images[0], id 4: a.mp4#t=x has no number after '#frame=' or '#t='"},
@@ -610,7 +630,7 @@ test_written_text(void)
         "{\"images\":[\n{\"id\":1,\"file_name\":\"clip.mp4#frame=3\",\"width\":640,\"height\":480}],\n"
         "\"categories\":[\n{\"id\":1,\"name\":\"a \\\"b\\\"\"}],\n"
         "\"annotations\":[\n{\"id\":1,\"image_id\":1,\"category_id\":1,\"bbox\":[1.5,2,30,4.25],\"area\":127.5,"
-        "\"iscrowd\":0}]}\n");
+        "\"iscrowd\":0,\"segmentation\":[]}]}\n");
     remove_path(path);
 }
 
@@ -658,6 +678,7 @@ main(int argc, char **argv)
     g_test_add_func("/coco/load", test_load);
     g_test_add_func("/coco/no-annotations", test_no_annotations);
     g_test_add_func("/coco/lvis", test_lvis);
+    g_test_add_func("/coco/no-size", test_no_size);
     g_test_add_func("/coco/broken", test_broken);
     g_test_add_func("/coco/bad-annotations", test_bad_annotations);
     g_test_add_func("/coco/skip-lists", test_skip_lists);
