@@ -108,7 +108,9 @@ linear(const DinoR1Adjoint *a)
     DinoR1Tensor *dy = a->dy;
 
     GIVE(3, dy);
-    if (activation != DINOR1_ACT_NONE) {
+    if (activation == DINOR1_ACT_RELU && !IN(3)) {
+        dy = through_activation(a, activation, OUT(0), dy); /* positive where what ReLU saw is */
+    } else if (activation != DINOR1_ACT_NONE) {
         DinoR1Tensor *before = dinor1_linear(a->graph, IN(0), IN(1), IN(2), DINOR1_ACT_NONE, NULL);
 
         dy = through_activation(a, activation, before, dy);
@@ -124,15 +126,14 @@ static void
 mlp(const DinoR1Adjoint *a)
 {
     const DinoR1Activation activation = PARAMS->linear.activation;
-    DinoR1Tensor *before = dinor1_linear(a->graph, IN(0), IN(1), IN(2), DINOR1_ACT_NONE, NULL);
-    DinoR1Tensor *middle = before, *d = input_gradient(a, a->dy, IN(3));
+    /* ReLU's slope can be told from what it made, so that what it saw is not needed. */
+    const gboolean in_one = activation != DINOR1_ACT_GELU;
+    DinoR1Tensor *before = dinor1_linear(a->graph, IN(0), IN(1), IN(2), in_one ? activation : DINOR1_ACT_NONE, NULL);
+    DinoR1Tensor *middle = in_one ? before : dinor1_unary(a->graph, DINOR1_UNARY_GELU, before);
+    DinoR1Tensor *d = input_gradient(a, a->dy, IN(3));
 
-    if (activation != DINOR1_ACT_NONE) {
-        const DinoR1OpParams params = activation_params(activation);
-
-        middle = dinor1_unary(a->graph, params.unary.func, before);
+    if (activation != DINOR1_ACT_NONE)
         d = through_activation(a, activation, before, d);
-    }
     GIVE(5, a->dy);
     if (WANTS(3))
         GIVE(3, weight_gradient(a, a->dy, middle));

@@ -14,6 +14,7 @@ struct _DinoR1Backward {
     DinoR1Tensor **gradients; /* by tensor: what has been given so far */
     DinoR1Tensor **copies;    /* by tensor: computed again in the open segment */
     guint segment;            /* whose results are in copies; 0 = none */
+    guint first_of_rule;      /* nodes from here on were made by the rule at work */
     guint stage;              /* of the forward pass, which the backward pass has come down to */
 };
 
@@ -81,6 +82,23 @@ dinor1_adjoint_wants(const DinoR1Adjoint *adjoint, guint k)
     return k < adjoint->node->n_inputs && is_needed(adjoint->pass, adjoint->node->inputs[k]);
 }
 
+/* A product that the rule has just made to give it takes the sum so far as its residual: a pass over both less than
+ * adding them, and a buffer less. The gradients of weights are left alone, since their depth is cut into sums. */
+static gboolean
+add_in_product(const DinoR1Backward *pass, DinoR1Tensor *sum, DinoR1Tensor *gradient)
+{
+    const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
+    DinoR1Node *node = root(gradient)->producer;
+
+    if (!node || node->op != DINOR1_OP_MATMUL || node->inputs[3] || node->params.matmul.trans_a)
+        return FALSE;
+    if (nodes->len <= pass->first_of_rule || nodes->pdata[nodes->len - 1] != node)
+        return FALSE;
+    node->inputs[3] = dinor1_reshape(pass->graph, sum, node->outputs[0]->shape);
+    node->n_inputs = 4;
+    return TRUE;
+}
+
 void
 dinor1_adjoint_give(const DinoR1Adjoint *adjoint, guint k, DinoR1Tensor *gradient)
 {
@@ -93,7 +111,9 @@ dinor1_adjoint_give(const DinoR1Adjoint *adjoint, guint k, DinoR1Tensor *gradien
     sum = &pass->gradients[root(input)->id];
     gradient = dinor1_sum_to(pass->graph, gradient, input->shape);
     gradient = dinor1_reshape(pass->graph, gradient, root(input)->shape);
-    *sum = *sum ? dinor1_add(pass->graph, *sum, gradient) : gradient;
+    if (*sum && gradient && !add_in_product(pass, *sum, gradient))
+        gradient = dinor1_add(pass->graph, *sum, gradient);
+    *sum = gradient;
 }
 
 /* Emits the nodes of a segment again; what nothing reads is dropped when the program is made. */
@@ -135,6 +155,7 @@ differentiate(DinoR1Backward *pass, const DinoR1Node *node, guint n_nodes)
     }
     if (node->segment != pass->segment)
         open_segment(pass, node->segment, n_nodes);
+    pass->first_of_rule = dinor1_graph_get_nodes(pass->graph)->len;
     rule(&adjoint);
 }
 
@@ -149,7 +170,9 @@ exchange_gradient(DinoR1Backward *pass, DinoR1Tensor *input)
     dinor1_graph_next_stage(pass->graph);
     gradient = dinor1_graph_input(pass->graph, all, source->dtype, root(source)->shape);
     sum = &pass->gradients[root(source)->id];
-    *sum = *sum ? dinor1_add(pass->graph, *sum, gradient) : gradient;
+    if (*sum && gradient && !add_in_product(pass, *sum, gradient))
+        gradient = dinor1_add(pass->graph, *sum, gradient);
+    *sum = gradient;
 }
 
 /* All nodes after @stage are done. */
