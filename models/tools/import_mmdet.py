@@ -91,9 +91,7 @@ def find_state(content, key):
     state = {}
     for name, tensor in content.items():
         if not isinstance(tensor, torch.Tensor):
-            if key == "ema_state_dict" or not isinstance(tensor, dict):
-                continue
-            raise PlanError(f"'{name}' holds no tensor; --key names what holds the weights")
+            continue
         plain = without_wrapper(name)
         if plain in state:
             raise PlanError(f"{name}: another tensor has this name without its wrapper")
@@ -175,7 +173,7 @@ def check_vocabulary(path, settings):
     text = settings.get("text_config")
     if not text:
         raise PlanError(f"{path}: of no use, the checkpoint has no text encoder")
-    lines = path.read_text(encoding="utf-8").rstrip("\n").count("\n") + 1
+    lines = path.read_bytes().rstrip(b"\n").count(b"\n") + 1
     if lines != text["vocab_size"]:
         raise PlanError(f"{path}: has {lines} words, the checkpoint's text encoder {text['vocab_size']}")
 

@@ -112,6 +112,7 @@ DROPPED = {
     TEXT + "embeddings.position_ids": "follows from the configuration",
     TEXT + "pooler.*": "no result depends on it",
     "backbone.stages.*.attn.w_msa.relative_position_index": "follows from the configuration",
+    "steps": "counter of a running average",
     "ema_*": "a running average; --key chooses which weights to take",
 }
 
