@@ -60,8 +60,10 @@ main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     g_log_set_writer_func(write_log, NULL, NULL);
-    /* A reader of our output that goes away is an error to report after cleaning up. */
+    /* A reader of our output that goes away is an error to report after cleaning up, and so is a file that may not
+     * become any larger. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
         g_print("dinor1 %s\n", DINOR1_VERSION);
         return EXIT_OK;
