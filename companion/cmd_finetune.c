@@ -3,6 +3,7 @@
  */
 #include "command.h"
 #include "interrupt.h"
+#include "parallel.h"
 #include "training.h"
 
 typedef struct {
@@ -27,7 +28,8 @@ static const CommandHelp help = {
         "Examples:\n"
         "  dinor1 finetune cups.yaml --dry-run\n"
         "  dinor1 finetune cups.yaml --set epochs=24 --set train=prompt-encoder --output runs/cups\n"
-        "  dinor1 finetune cups.yaml --output runs/cups --resume\n",
+        "  dinor1 finetune cups.yaml --output runs/cups --resume\n"
+        "  mpirun -n 2 --bind-to none dinor1 finetune cups.yaml\n",
 };
 
 static TrainConfig *
@@ -49,6 +51,19 @@ load_config(const Options *options, GError **error)
 }
 
 static gboolean
+prepare(const Options *options, TrainConfig **config, Training **training, GError **error)
+{
+    *config = load_config(options, error);
+    if (!*config)
+        return FALSE;
+    (*config)->options.ranks = parallel_get_ranks();
+    if ((*config)->options.n_threads == 0 && (*config)->options.ranks)
+        (*config)->options.n_threads = parallel_get_n_threads();
+    *training = training_new(*config, error);
+    return *training != NULL;
+}
+
+static gboolean
 finetune(const Options *options, GError **error)
 {
     g_autoptr(TrainConfig) config = NULL;
@@ -58,7 +73,7 @@ finetune(const Options *options, GError **error)
         g_set_error(error, USAGE_ERROR, 0, "usage: %s %s", help.name, help.arguments);
         return FALSE;
     }
-    if (!(config = load_config(options, error)) || !(training = training_new(config, error)))
+    if (!parallel_agree(prepare(options, &config, &training, error), error))
         return FALSE;
     if (options->dry_run || !options->quiet)
         training_describe(training);
@@ -91,11 +106,12 @@ cmd_finetune(gint argc, gchar **argv)
 {
     Options options = {NULL};
     GError *error = NULL;
-    const gboolean done = parse_and_finetune(argc, argv, &options, &error);
+    const gboolean done = parallel_begin(&error) && parse_and_finetune(argc, argv, &options, &error);
     const int status = done ? EXIT_OK : command_fail(error);
 
     g_free(options.output);
     g_strfreev(options.overrides);
     g_strfreev(options.arguments);
+    parallel_end();
     return done && interrupt_get_signal() ? 128 + interrupt_get_signal() : status;
 }

@@ -7,6 +7,7 @@
 #include "coco_pictures.h"
 #include "command.h"
 #include "interrupt.h"
+#include "parallel.h"
 #include "progress.h"
 #include "train_evaluation.h"
 #include "train_log.h"
@@ -26,6 +27,7 @@ struct _Training {
     guint64 n_trained, n_parameters;
     guint n_updates;  /* of an epoch */
     guint update;     /* done */
+    guint stop;       /* the signal that ends the run, or 0: the same in all processes */
     gint n_evaluated; /* the update of the last evaluation; -1 = none yet */
     guint64 n_images; /* since the start of this process */
     gdouble seconds;  /* of their updates */
@@ -297,6 +299,8 @@ begin(Training *training, gboolean resume, GError **error)
     if (found && !checkpoints_resume(training->checkpoints, training->trainer, update, error))
         return FALSE;
     training->update = found ? update : 0;
+    if (!parallel_leads())
+        return TRUE;
     return make_folder(training->checkpoints, error) && recall(training, found, error);
 }
 
@@ -359,10 +363,24 @@ note_skipped(Training *training, GError **error)
     return skipped_save(training->skipped, training->left_out, error);
 }
 
+/* Writes what an update did. */
+static gboolean
+keep(Training *training, const DinoR1TrainReport *report, GError **error)
+{
+    const TrainConfig *config = training->config;
+
+    if (!train_log_add_update(training->log, training->update, report, error) || !note_skipped(training, error))
+        return FALSE;
+    show(training, report);
+    if (training->update % config->save_every && !dinor1_trainer_is_done(training->trainer) &&
+        !is_evaluation_due(training) && !training->stop)
+        return TRUE;
+    return checkpoints_save(training->checkpoints, training->trainer, training->update, config->keep, error);
+}
+
 static gboolean
 update(Training *training, GError **error)
 {
-    const TrainConfig *config = training->config;
     DinoR1TrainReport report;
 
     if (!dinor1_trainer_step(training->trainer, &report, error))
@@ -370,13 +388,20 @@ update(Training *training, GError **error)
     training->update++;
     training->n_images += report.n_images;
     training->seconds += report.seconds;
-    if (!train_log_add_update(training->log, training->update, &report, error) || !note_skipped(training, error))
-        return FALSE;
-    show(training, &report);
-    if (training->update % config->save_every && !dinor1_trainer_is_done(training->trainer) &&
-        !is_evaluation_due(training) && !interrupt_get_signal())
+    training->stop = parallel_largest((guint)interrupt_get_signal());
+    return parallel_agree(!parallel_leads() || keep(training, &report, error), error);
+}
+
+/* The others wait. */
+static gboolean
+evaluate_if_due(Training *training, GError **error)
+{
+    if (!parallel_largest(parallel_leads() && is_evaluation_due(training)))
         return TRUE;
-    return checkpoints_save(training->checkpoints, training->trainer, training->update, config->keep, error);
+    if (!parallel_agree(!parallel_leads() || evaluate(training, error), error))
+        return FALSE;
+    training->stop = parallel_largest((guint)interrupt_get_signal());
+    return TRUE;
 }
 
 static gboolean
@@ -389,15 +414,21 @@ report(Training *training, GError **error)
 }
 
 static gboolean
+finish(Training *training, GError **error)
+{
+    return dinor1_trainer_export(training->trainer, training->result, FALSE, error) && report(training, error);
+}
+
+static gboolean
 train(Training *training, GError **error)
 {
     for (;;) {
-        if (is_evaluation_due(training) && !evaluate(training, error))
+        if (!evaluate_if_due(training, error))
             return FALSE;
-        if (interrupt_get_signal())
+        if (training->stop)
             return TRUE;
         if (dinor1_trainer_is_done(training->trainer))
-            return dinor1_trainer_export(training->trainer, training->result, FALSE, error) && report(training, error);
+            return parallel_agree(!parallel_leads() || finish(training, error), error);
         if (!update(training, error))
             return FALSE;
     }
@@ -417,12 +448,28 @@ explain_failure(const Training *training, GError **error)
     }
 }
 
+/* All processes must have found the same checkpoint. */
+static gboolean
+begin_together(Training *training, gboolean resume, GError **error)
+{
+    gboolean same;
+
+    if (!parallel_agree(begin(training, resume, error), error))
+        return FALSE;
+    same = parallel_largest(training->update) == training->update;
+    if (!same)
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
+            "the processes do not find the same checkpoint: all must see '%s' on one file system",
+            training->checkpoints);
+    return parallel_agree(same, error);
+}
+
 gboolean
 training_run(Training *training, gboolean resume, gboolean quiet, GError **error)
 {
     gboolean done;
 
-    if (!begin(training, resume, error))
+    if (!begin_together(training, resume, error))
         return FALSE;
     if (training->update > 0)
         g_printerr("dinor1: going on after update %u\n", training->update);
@@ -436,7 +483,7 @@ training_run(Training *training, gboolean resume, gboolean quiet, GError **error
             "dinor1: %u pictures were left out; '%s' says why\n", skipped_get_n(training->skipped), training->left_out);
     if (!done)
         explain_failure(training, error);
-    else if (interrupt_get_signal())
+    else if (training->stop)
         g_printerr("dinor1: stopped after update %u; --resume goes on from there\n", training->update);
     else
         g_printerr("dinor1: %u updates done; the model is in '%s', the report in '%s'\n", training->update,

@@ -13,7 +13,8 @@ quickstart=(
     libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav fonts-dejavu-core
 )
-tests=("${quickstart[@]}" clang clang-format libclang-rt-dev valgrind libc6-dbg binutils python3 git)
+tests=("${quickstart[@]}" clang clang-format libclang-rt-dev valgrind libc6-dbg binutils python3 git
+    libopenmpi-dev openmpi-bin)
 
 case "${1:-}" in
 quickstart) wanted=("${quickstart[@]}") ;;
