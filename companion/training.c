@@ -426,7 +426,7 @@ train(Training *training, GError **error)
         if (!evaluate_if_due(training, error))
             return FALSE;
         if (training->stop)
-            return TRUE;
+            return parallel_agree(!parallel_leads() || report(training, error), error);
         if (dinor1_trainer_is_done(training->trainer))
             return parallel_agree(!parallel_leads() || finish(training, error), error);
         if (!update(training, error))

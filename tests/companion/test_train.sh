@@ -136,6 +136,7 @@ stop_after INT 2 stopped --set epochs=500 --set save_every=1000
 equals 'status after Ctrl-C' 130 "$status"
 checks=$((checks + 1))
 grep -q 'stopped after update' err || fail 'no word about the interruption'
+check 'a report of what was done' grep -q '<svg' stopped/report.html
 equals 'saved where it stopped' "$(tail -n 1 stopped/log.jsonl | tr -dc '0-9,' | cut -d, -f1)" \
     "$(ls stopped/checkpoints | tail -n 1 | tr -dc '0-9' | sed 's/^0*//')"
 
