@@ -143,6 +143,9 @@ matmul_cases(GPtrArray *cases)
             add_matmul(cases, rows[i].a, rows[i].b, rows[i].out, transposed, -2, TRUE, TRUE);
         }
     }
+    /* As the gradient of a small weight: so deep that the depth is cut into several sums. */
+    add_matmul(cases, DINOR1_SHAPE(5, 2049), DINOR1_SHAPE(2049, 7), DINOR1_SHAPE(5, 7), 1, 1, FALSE, FALSE);
+    add_matmul(cases, DINOR1_SHAPE(3, 9001), DINOR1_SHAPE(9001, 2), DINOR1_SHAPE(3, 2), 1, -0.5f, FALSE, FALSE);
 }
 
 void
