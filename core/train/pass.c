@@ -3,6 +3,7 @@
  *
  * One forward and backward pass of a trainer: a batch, what is drawn at random for it, a step, its gradients.
  */
+#include "backend/cpu/cpu.h"
 #include "train/trainer_internal.h"
 
 #include <dinor1/error.h>
@@ -166,20 +167,26 @@ plan(DinoR1Trainer *trainer, const DinoR1TrainSpec *spec, GError **error)
 }
 
 static void
+add_gradient(gpointer user_data, gsize index, guint thread)
+{
+    const DinoR1Trainer *trainer = user_data;
+    const gsize n = (gsize)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, (guint)index)->shape);
+    const gfloat *gradient = dinor1_train_step_get_gradients(trainer->step)[index];
+    const gfloat share = 1 / (gfloat)trainer->options.accumulate;
+    gfloat *sum = trainer->gradients[index];
+
+    if (!sum || !gradient)
+        return;
+    trainer->sums[index]++;
+    for (gsize k = 0; k < n; k++)
+        sum[k] += share * gradient[k];
+}
+
+static void
 add_gradients(DinoR1Trainer *trainer)
 {
-    const gfloat *const *gradients = dinor1_train_step_get_gradients(trainer->step);
-    const gfloat share = 1 / (gfloat)trainer->options.accumulate;
-
-    for (guint i = 0; i < dinor1_parameters_get_n(trainer->parameters); i++) {
-        const gsize n = (gsize)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, i)->shape);
-
-        if (!trainer->gradients[i] || !gradients[i])
-            continue;
-        trainer->sums[i]++;
-        for (gsize k = 0; k < n; k++)
-            trainer->gradients[i][k] += share * gradients[i][k];
-    }
+    dinor1_pool_run(dinor1_cpu_backend_get_pool(trainer->backend), dinor1_parameters_get_n(trainer->parameters),
+        add_gradient, trainer);
 }
 
 /* The batch's prompts become the negatives of later ones. */
