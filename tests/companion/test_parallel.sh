@@ -62,6 +62,10 @@ equals 'one describes' 1 "$(grep -c '^updates ' out)"
 succeeds inspect --model together/model
 check 'a report' test -s together/report.html
 
+together finetune tiny.yaml --output none --dry-run
+equals 'status' 0 "$status"
+check 'each takes a half of a batch' grep -q 'one step with 2 images of' out
+
 # One process goes on where two stopped, and the other way round.
 mkdir -p half/checkpoints other/checkpoints
 cp together/checkpoints/update-00000002.safetensors half/checkpoints
