@@ -59,7 +59,7 @@ prepare(const Options *options, TrainConfig **config, Training **training, GErro
     (*config)->options.ranks = parallel_get_ranks();
     if ((*config)->options.n_threads == 0 && (*config)->options.ranks)
         (*config)->options.n_threads = parallel_get_n_threads();
-    *training = training_new(*config, error);
+    *training = training_new(*config, options->dry_run, error);
     return *training != NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "interrupt.h"
 #include "parallel.h"
 #include "progress.h"
+#include "start_model.h"
 #include "train_evaluation.h"
 #include "train_log.h"
 #include "train_report.h"
@@ -34,6 +35,7 @@ struct _Training {
     guint n_noted;    /* skipped pictures that are in the file */
     gdouble best;     /* AP */
     gchar *checkpoints, *log, *evaluations, *result, *best_result, *report, *samples, *left_out; /* paths */
+    gchar *fresh, *temporary; /* folder of the model made with from_scratch; that of a dry run */
     Progress *progress;
 };
 
@@ -99,6 +101,7 @@ name_files(Training *training)
     training->checkpoints = g_build_filename(output, "checkpoints", NULL);
     training->log = g_build_filename(output, "log.jsonl", NULL);
     training->evaluations = g_build_filename(output, "evaluations.jsonl", NULL);
+    training->fresh = g_build_filename(output, "start", NULL);
     training->result = g_build_filename(output, "model", NULL);
     training->best_result = g_build_filename(output, "best", NULL);
     training->report = g_build_filename(output, "report.html", NULL);
@@ -106,8 +109,21 @@ name_files(Training *training)
     training->left_out = g_build_filename(output, "skipped.jsonl", NULL);
 }
 
+/* A dry run leaves nothing behind, and of several processes one writes. */
+static gboolean
+load_start(Training *training, gboolean dry_run, GError **error)
+{
+    const gboolean keep = !dry_run && parallel_leads();
+
+    if (training->config->from_scratch && !keep && !(training->temporary = start_model_make_temporary(error)))
+        return FALSE;
+    training->model =
+        start_model_load(training->config, training->temporary ? training->temporary : training->fresh, error);
+    return training->model != NULL;
+}
+
 Training *
-training_new(const TrainConfig *config, GError **error)
+training_new(const TrainConfig *config, gboolean dry_run, GError **error)
 {
     g_autoptr(Training) training = g_new0(Training, 1);
     DinoR1FrameSource frames;
@@ -120,8 +136,7 @@ training_new(const TrainConfig *config, GError **error)
     name_files(training);
     if (!load_set(training, &config->train, &training->train, error) ||
         !load_set(training, &config->validation, &training->validation, error) ||
-        !load_set(training, &config->heldout, &training->heldout, error) ||
-        !(training->model = dinor1_model_load(config->model, error)))
+        !load_set(training, &config->heldout, &training->heldout, error) || !load_start(training, dry_run, error))
         return NULL;
     frames = coco_pictures_get_source(training->train.pictures);
     training->trainer = dinor1_trainer_new(training->model, training->train.coco, &frames, &config->options, error);
@@ -146,6 +161,8 @@ training_free(Training *training)
     g_free(training->checkpoints);
     g_free(training->log);
     g_free(training->evaluations);
+    start_model_remove_temporary(training->temporary);
+    g_free(training->fresh);
     g_free(training->result);
     g_free(training->best_result);
     g_free(training->report);

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 /* A training run as `dinor1 finetune` does it: its data, its trainer and the files in the output folder. */
 typedef struct _Training Training;
 
-/* Loads and checks everything that the configuration names; writes nothing. Borrows @config. */
-Training *training_new(const TrainConfig *config, GError **error);
+/* Loads and checks everything that the configuration names; with @dry_run nothing is left behind. Borrows @config. */
+Training *training_new(const TrainConfig *config, gboolean dry_run, GError **error);
 void training_free(Training *training);
 
 /* Prints what will be trained. */
