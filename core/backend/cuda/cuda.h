@@ -39,7 +39,10 @@ typedef struct {
 /* The families: FAMILY.cu defines dinor1_cuda_init_FAMILY(), which fills the rows of its ops. */
 #define DINOR1_CUDA_FAMILIES(X)                                                                                        \
     X(broadcast)                                                                                                       \
-    X(elementwise)
+    X(elementwise)                                                                                                     \
+    X(linear)                                                                                                          \
+    X(reduce)                                                                                                          \
+    X(softmax)
 
 #define DINOR1_CUDA_DECLARE(family) void dinor1_cuda_init_##family(DinoR1CudaKernels *kernels);
 DINOR1_CUDA_FAMILIES(DINOR1_CUDA_DECLARE)

@@ -62,7 +62,7 @@ broadcast(const DinoR1Shape &out, const DinoR1Shape *const (&shapes)[TENSORS])
 
 /* Where element @index of the shape is in each tensor. @I: gint64, or gint32 when the shape has fewer elements. */
 template <typename I, int TENSORS>
-__device__ __forceinline__ void
+__host__ __device__ __forceinline__ void
 locate(const Broadcast<TENSORS> &shape, I index, gint64 (&offsets)[TENSORS])
 {
     for (int t = 0; t < TENSORS; t++)
