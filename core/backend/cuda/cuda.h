@@ -41,6 +41,7 @@ typedef struct {
     X(broadcast)                                                                                                       \
     X(elementwise)                                                                                                     \
     X(linear)                                                                                                          \
+    X(norm)                                                                                                            \
     X(reduce)                                                                                                          \
     X(softmax)
 
