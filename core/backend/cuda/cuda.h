@@ -40,10 +40,15 @@ typedef struct {
 #define DINOR1_CUDA_FAMILIES(X)                                                                                        \
     X(broadcast)                                                                                                       \
     X(elementwise)                                                                                                     \
+    X(gather)                                                                                                          \
+    X(layout)                                                                                                          \
     X(linear)                                                                                                          \
     X(norm)                                                                                                            \
+    X(permute)                                                                                                         \
     X(reduce)                                                                                                          \
-    X(softmax)
+    X(sine)                                                                                                            \
+    X(softmax)                                                                                                         \
+    X(topk)
 
 #define DINOR1_CUDA_DECLARE(family) void dinor1_cuda_init_##family(DinoR1CudaKernels *kernels);
 DINOR1_CUDA_FAMILIES(DINOR1_CUDA_DECLARE)
