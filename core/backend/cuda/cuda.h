@@ -38,6 +38,7 @@ typedef struct {
 
 /* The families: FAMILY.cu defines dinor1_cuda_init_FAMILY(), which fills the rows of its ops. */
 #define DINOR1_CUDA_FAMILIES(X)                                                                                        \
+    X(attention)                                                                                                       \
     X(broadcast)                                                                                                       \
     X(elementwise)                                                                                                     \
     X(gather)                                                                                                          \
