@@ -42,14 +42,18 @@ typedef struct {
     X(broadcast)                                                                                                       \
     X(elementwise)                                                                                                     \
     X(gather)                                                                                                          \
+    X(group_norm)                                                                                                      \
+    X(group_norm_grad)                                                                                                 \
     X(layout)                                                                                                          \
     X(linear)                                                                                                          \
     X(norm)                                                                                                            \
+    X(norm_grad)                                                                                                       \
     X(permute)                                                                                                         \
     X(reduce)                                                                                                          \
     X(sine)                                                                                                            \
     X(softmax)                                                                                                         \
-    X(topk)
+    X(topk)                                                                                                            \
+    X(window_attention)
 
 #define DINOR1_CUDA_DECLARE(family) void dinor1_cuda_init_##family(DinoR1CudaKernels *kernels);
 DINOR1_CUDA_FAMILIES(DINOR1_CUDA_DECLARE)
