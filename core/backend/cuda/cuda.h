@@ -42,12 +42,9 @@ typedef struct {
     X(broadcast)                                                                                                       \
     X(elementwise)                                                                                                     \
     X(gather)                                                                                                          \
-    X(group_norm)                                                                                                      \
-    X(group_norm_grad)                                                                                                 \
     X(layout)                                                                                                          \
     X(linear)                                                                                                          \
     X(norm)                                                                                                            \
-    X(norm_grad)                                                                                                       \
     X(permute)                                                                                                         \
     X(reduce)                                                                                                          \
     X(sine)                                                                                                            \
