@@ -40,11 +40,15 @@ typedef struct {
 #define DINOR1_CUDA_FAMILIES(X)                                                                                        \
     X(attention)                                                                                                       \
     X(broadcast)                                                                                                       \
+    X(conv)                                                                                                            \
     X(elementwise)                                                                                                     \
     X(gather)                                                                                                          \
+    X(group_norm)                                                                                                      \
+    X(group_norm_grad)                                                                                                 \
     X(layout)                                                                                                          \
     X(linear)                                                                                                          \
     X(norm)                                                                                                            \
+    X(norm_grad)                                                                                                       \
     X(permute)                                                                                                         \
     X(reduce)                                                                                                          \
     X(sine)                                                                                                            \
