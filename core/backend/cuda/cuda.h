@@ -42,7 +42,9 @@ typedef struct {
     X(broadcast)                                                                                                       \
     X(conv)                                                                                                            \
     X(elementwise)                                                                                                     \
+    X(focal)                                                                                                           \
     X(gather)                                                                                                          \
+    X(giou)                                                                                                            \
     X(group_norm)                                                                                                      \
     X(group_norm_grad)                                                                                                 \
     X(layout)                                                                                                          \
@@ -51,6 +53,7 @@ typedef struct {
     X(norm_grad)                                                                                                       \
     X(permute)                                                                                                         \
     X(reduce)                                                                                                          \
+    X(reduce_grad)                                                                                                     \
     X(sine)                                                                                                            \
     X(softmax)                                                                                                         \
     X(topk)                                                                                                            \
