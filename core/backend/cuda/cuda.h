@@ -41,6 +41,8 @@ typedef struct {
     X(attention)                                                                                                       \
     X(broadcast)                                                                                                       \
     X(conv)                                                                                                            \
+    X(deformable_attention)                                                                                            \
+    X(deformable_attention_grad)                                                                                       \
     X(elementwise)                                                                                                     \
     X(focal)                                                                                                           \
     X(gather)                                                                                                          \
