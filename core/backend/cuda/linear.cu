@@ -1,7 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * LINEAR and MATMUL: products by blas.h, and the ends of LINEAR that a product cannot have.
+ * LINEAR, MLP and MATMUL: products by blas.h, and the ends of LINEAR and MLP that a product cannot have.
  */
 #include "backend/cuda/blas.h"
 #include "backend/cuda/functions.h"
@@ -74,6 +74,63 @@ run_linear(DinoR1CudaRun *run)
     else if (activation == DINOR1_ACT_RELU && residual)
         DINOR1_LAUNCH(run, (finish<float, DINOR1_ACT_RELU>), blocks_for(count, THREADS * PACK<float>), THREADS, 0, out,
             residual, count);
+}
+
+/* Rows of an MLP at a time. Their middle, [rows, F] floats, is to stay in a device's second-level cache between the two
+ * products; enough rows to keep it busy. */
+gint64
+mlp_rows(const DinoR1KernelArgs *args)
+{
+    constexpr gint64 MIDDLE = 8 << 20, FEWEST = 1024;
+    const gint64 f = args->inputs[1].shape.dims[0];
+
+    return MIN(MAX(MIDDLE / MAX(f, 1), FEWEST),
+        dinor1_shape_span(&args->outputs[0].shape, 0, args->outputs[0].shape.ndim - 1));
+}
+
+gsize
+workspace_mlp(const DinoR1KernelArgs *args)
+{
+    return (gsize)(mlp_rows(args) * args->inputs[1].shape.dims[0]) * sizeof(float);
+}
+
+void
+run_mlp(DinoR1CudaRun *run)
+{
+    const DinoR1KernelArgs *args = run->args;
+    const DinoR1Activation activation = args->params->linear.activation;
+    const gint64 f = args->inputs[1].shape.dims[0], k = dinor1_shape_dim(&args->inputs[0].shape, -1);
+    const gint64 n = dinor1_shape_dim(&args->outputs[0].shape, -1), count = dinor1_shape_size(&args->outputs[0].shape);
+    const float *x = static_cast<const float *>(args->inputs[0].data);        /* [M, K] */
+    const float *residual = static_cast<const float *>(args->inputs[5].data); /* [M, N]? */
+    float *middle = static_cast<float *>(args->workspace), *out = static_cast<float *>(args->outputs[0].data);
+    const gint64 m = count ? count / n : 0;
+    DinoR1CudaGemm first = {}, second = {};
+
+    first.n = second.k = first.ldc = second.lda = second.ldb = f;
+    first.k = first.lda = first.ldb = k;
+    second.n = second.ldc = n;
+    first.batch = second.batch = 1;
+    first.trans_b = second.trans_b = TRUE;
+    first.alpha = second.alpha = 1;
+    first.b = static_cast<const float *>(args->inputs[1].data);     /* [F, K] */
+    first.bias = static_cast<const float *>(args->inputs[2].data);  /* [F] */
+    second.b = static_cast<const float *>(args->inputs[3].data);    /* [N, F] */
+    second.bias = static_cast<const float *>(args->inputs[4].data); /* [N] */
+    first.relu = activation == DINOR1_ACT_RELU;
+    first.out = middle;
+    second.a = middle;
+    for (gint64 row = 0; row < m; row += first.m) {
+        first.m = second.m = MIN(mlp_rows(args), m - row);
+        first.a = x + row * k;
+        second.out = out + row * n;
+        second.residual = residual ? residual + row * n : NULL;
+        dinor1_cuda_gemm(run, &first);
+        if (activation == DINOR1_ACT_GELU)
+            DINOR1_LAUNCH(run, (finish<float, DINOR1_ACT_GELU>), blocks_for(first.m * f, THREADS * PACK<float>),
+                THREADS, 0, middle, static_cast<const float *>(NULL), first.m * f);
+        dinor1_cuda_gemm(run, &second);
+    }
 }
 
 /* The matrices of a batch: a shape without its last two dimensions. */
@@ -152,5 +209,6 @@ void
 dinor1_cuda_init_linear(DinoR1CudaKernels *kernels)
 {
     kernels->ops[DINOR1_OP_LINEAR] = {run_linear, NULL};
+    kernels->ops[DINOR1_OP_MLP] = {run_mlp, workspace_mlp};
     kernels->ops[DINOR1_OP_MATMUL] = {run_matmul, NULL};
 }
