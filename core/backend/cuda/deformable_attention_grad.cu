@@ -18,16 +18,19 @@ template <int N>
 __device__ __forceinline__ void
 add_pack(float *address, const float (&values)[N])
 {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    if constexpr (N == 4) {
-        atomicAdd(reinterpret_cast<float4 *>(address), make_float4(values[0], values[1], values[2], values[3]));
-        return;
-    }
-#endif
 #pragma unroll
     for (int i = 0; i < N; i++)
         atomicAdd(address + i, values[i]);
 }
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+template <>
+__device__ __forceinline__ void
+add_pack(float *address, const float (&values)[4])
+{
+    atomicAdd(reinterpret_cast<float4 *>(address), make_float4(values[0], values[1], values[2], values[3]));
+}
+#endif
 
 /* A sample's own gradient, sum(dy * sample), with its slopes along x and y. A sample on a pixel's centre has the slopes
  * to its right and below, as PyTorch's. */
