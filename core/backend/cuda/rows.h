@@ -51,7 +51,7 @@ void
 move_rows(DinoR1CudaRun *run, const T *x, T *out, gint64 rows, gint64 width, gint64 stride, Map map)
 {
     constexpr int N = PACK<T>;
-    const bool aligned = reinterpret_cast<uintptr_t>(out) % sizeof(Pack<T, N>) == 0;
+    const bool aligned = reinterpret_cast<guintptr>(out) % sizeof(Pack<T, N>) == 0;
 
     if (aligned && width % N == 0 && stride % N == 0 && map.divide(N))
         move_by<T, N>(run, x, out, rows, width / N, stride / N, map);
