@@ -62,12 +62,13 @@ suite() { # NAME BUILD ARGUMENTS...
 }
 
 build() { # FOLDER COMPILER OPTIONS...
-    local folder=$1 compiler=$2
+    local folder=$1 compiler=$2 cxx=g++
     shift 2
+    [ "$compiler" = gcc ] || cxx=clang++
     if [ -f "$folder/build.ninja" ]; then
         meson configure "$folder" "$@" || return
     else
-        CC=$compiler meson setup "$folder" --werror "$@" || return
+        CC=$compiler CXX=$cxx meson setup "$folder" --werror "$@" || return
     fi
     meson compile -C "$folder"
 }
@@ -96,14 +97,14 @@ DINOR1_CPU_MASK=0 suite golden-reference "$work/gcc" --suite golden
 DINOR1_CPU_MASK=1 suite golden-generic "$work/gcc" --suite golden
 suite valgrind "$work/gcc" --suite memory --timeout-multiplier 10 \
     --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
-step build-clang build "$work/clang" clang -Dtests=enabled
+step build-clang build "$work/clang" clang -Dtests=enabled -Dcuda=disabled
 
 # Whole stacks, so that the suppressions find the library that keeps the memory.
 export ASAN_OPTIONS=detect_stack_use_after_return=1:fast_unwind_on_malloc=0
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export GST_REGISTRY_FORK=no
-if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dfuzzing=enabled -Dbuildtype=debugoptimized \
+if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dcuda=disabled -Dfuzzing=enabled -Dbuildtype=debugoptimized \
     -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false; then
     suite tests-sanitizers "$work/asan" --timeout-multiplier 5
 fi

@@ -23,10 +23,10 @@ complain() {
 mapfile -t files < <(git -c safe.directory='*' ls-files -co --exclude-standard | while read -r f; do [ -f "$f" ] && echo "$f"; done)
 of() { printf '%s\n' "${files[@]}" | grep -E "$1"; }
 [ ${#files[@]} -gt 0 ] || { echo "git lists no files here" && exit 1; }
-mapfile -t code < <(of '\.(c|h|cu)$')
-mapfile -t text < <(of '\.(c|h|cu|sh|py|md|yml|yaml|txt|build)$|^\.ci/run$|^meson_options\.txt$' | grep -v '^tests/[a-z]*/.*\.txt$')
+mapfile -t code < <(of '\.(c|cc|h|cu)$')
+mapfile -t text < <(of '\.(c|cc|h|cu|sh|py|md|yml|yaml|txt|build)$|^\.ci/run$|^meson_options\.txt$' | grep -v '^tests/[a-z]*/.*\.txt$')
 mapfile -t product < <(of '^(core|companion|gst-plugin|draw)/')
-mapfile -t logic < <(of '^(core|companion|gst-plugin|draw)/.*\.(c|h|cu)$' | grep -vE '_(tables|data)\.[ch]$')
+mapfile -t logic < <(of '^(core|companion|gst-plugin|draw)/.*\.(c|cc|h|cu)$' | grep -vE '_(tables|data)\.[ch]$')
 
 clang-format --dry-run -Werror "${code[@]}" 2>&1 | grep -E 'error:' | complain 'clang-format -i would change'
 
@@ -56,7 +56,7 @@ for file in "${files[@]}"; do
 done | complain 'larger than 4 MiB'
 
 # Arrows: core knows no GStreamer; the plugin and the tool see only public headers, draw/ and their own files.
-for file in $(of '^core/.*\.(c|h|cu)$'); do
+for file in $(of '^core/.*\.(c|cc|h|cu)$'); do
     grep -HnE '#include *[<"](gst|cairo|pango|draw)/' "$file"
 done | complain 'core includes a room above it'
 for file in $(of '^(gst-plugin|companion|draw)/.*\.[ch]$'); do

@@ -70,6 +70,7 @@ giou_cases(GPtrArray *cases)
         {DINOR1_SHAPE(4), DINOR1_SHAPE(2, 6, 4), DINOR1_SHAPE(2, 6)},
         {DINOR1_SHAPE(2, 6, 4), DINOR1_SHAPE(4), DINOR1_SHAPE(2, 6)},
         {DINOR1_SHAPE(2, 70, 1, 4), DINOR1_SHAPE(2, 1, 9, 4), DINOR1_SHAPE(2, 70, 9)},
+        {DINOR1_SHAPE(3, 1, 4), DINOR1_SHAPE(600, 4), DINOR1_SHAPE(3, 600)},
     };
     const struct {
         OpFill fill;

@@ -83,6 +83,15 @@ mlp_cases(GPtrArray *cases)
     opcheck_input(c, DINOR1_SHAPE(32), UNIT);
     opcheck_input(c, DINOR1_SHAPE(8, 32), UNIT);
     opcheck_input(c, DINOR1_SHAPE(8), UNIT);
+
+    c = opcheck_add(cases, DINOR1_OP_MLP, opcheck_sum_tolerance(3) + opcheck_sum_tolerance(8200), "a large middle");
+    c->params.linear.activation = DINOR1_ACT_RELU;
+    opcheck_input(c, DINOR1_SHAPE(1030, 3), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(8200, 3), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(8200), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(2, 8200), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(2), UNIT);
+    opcheck_input(c, DINOR1_SHAPE(1030, 2), UNIT);
 }
 
 static DinoR1Shape

@@ -269,8 +269,8 @@ is_known(const gchar *op, const gchar *level, GError **error)
 int
 main(int argc, char **argv)
 {
-    g_autofree gchar *op = NULL, *level = NULL;
-    gboolean bench = FALSE, list = FALSE, big = FALSE, grad = FALSE;
+    g_autofree gchar *op = NULL, *level = NULL, *backend = NULL;
+    gboolean bench = FALSE, list = FALSE, big = FALSE, grad = FALSE, require_all = FALSE;
     gint n_threads = 0;
     const GOptionEntry entries[] = {
         {"bench", 0, 0, G_OPTION_ARG_NONE, &bench, "time the cases of real models instead of checking", NULL},
@@ -278,6 +278,8 @@ main(int argc, char **argv)
         {"grad", 0, 0, G_OPTION_ARG_NONE, &grad, "check the gradients of all ops instead of the kernels", NULL},
         {"op", 0, 0, G_OPTION_ARG_STRING, &op, "only this op", "NAME"},
         {"level", 0, 0, G_OPTION_ARG_STRING, &level, "only reference, generic, avx2 or avx512", "NAME"},
+        {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "check a device's kernels: cuda, cuda:N or cuda-host", "NAME"},
+        {"require-all", 0, 0, G_OPTION_ARG_NONE, &require_all, "fail if the backend lacks an op", NULL},
         {"threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "threads of --bench; 0 = one per processor", "N"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &list, "print the names of all cases", NULL},
         {NULL},
@@ -299,6 +301,8 @@ main(int argc, char **argv)
         opcheck_bench(cases, op, level, (guint)MAX(n_threads, 0));
         return 0;
     }
+    if (backend)
+        return opcheck_device(cases, backend, op, big, require_all);
     if (grad)
         return run_grad_checks();
     signal(SIGSEGV, on_fault);

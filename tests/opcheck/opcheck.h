@@ -139,6 +139,10 @@ void opcheck_exact(OpCount *count);
 /* Table of times, rates and bandwidths. */
 void opcheck_bench(GPtrArray *cases, const gchar *op, const gchar *level, guint n_threads);
 
+/* Checks a device's kernels (dinor1_backend_open()) against the references; the exit status. An op without a kernel
+ * there is listed as missing, which is a failure if @require_all. */
+int opcheck_device(GPtrArray *cases, const gchar *device, const gchar *op, gboolean big, gboolean require_all);
+
 typedef struct {
     const gchar *name;
     DinoR1CpuFlags flags;

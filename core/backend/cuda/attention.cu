@@ -1,0 +1,145 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * ATTENTION and its adjoint: attend_forward.h and attend_grad.h over whole sequences with a mask.
+ */
+#include "backend/cuda/attend_grad.h"
+
+using namespace dinor1_cuda;
+
+namespace
+{
+
+template <typename T> struct Sequences : Heads<T> {
+    static constexpr bool EXTRAS = false;
+
+    struct Item {
+        gint64 row;
+    };
+
+    struct Problem : Heads<T>::Offsets {
+        gint64 mask;
+    };
+
+    const T *mask; /* [B|1, Nq|1, Nk]? */
+    /* From image to image, from query to query; 0 = the same for all. */
+    gint64 step_q, step_k, step_v, step_mask, step_mask_row;
+
+    /* Of image index / heads. */
+    __device__ __forceinline__ Problem problem(gint64 index) const
+    {
+        const gint64 image = index / this->heads;
+        const int head = (int)(index % this->heads);
+        Problem problem;
+
+        problem.q = image * step_q + head * this->d;
+        problem.k = image * step_k + head * this->d;
+        problem.v = image * step_v + head * this->e;
+        problem.y = image * this->n_queries * this->cv + head * this->e;
+        problem.head = head;
+        problem.mask = image * step_mask;
+        return problem;
+    }
+
+    __device__ __forceinline__ Item query(const Problem &, gint64 i) const
+    {
+        return {i < this->n_queries ? i : NONE};
+    }
+
+    __device__ __forceinline__ Item key(const Problem &, gint64 i) const
+    {
+        return {i < this->n_keys ? i : NONE};
+    }
+
+    __device__ __forceinline__ float bias(const Problem &problem, const Item &query, const Item &key) const
+    {
+        return mask ? load(mask + problem.mask + query.row * step_mask_row + key.row) : 0;
+    }
+};
+
+gint64
+image_step(const DinoR1View &view)
+{
+    return view.shape.dims[0] == 1 ? 0 : dinor1_shape_span(&view.shape, 1, view.shape.ndim);
+}
+
+template <typename T>
+Sequences<T>
+make_sequences(const DinoR1KernelArgs *args, const DinoR1View &mask)
+{
+    const DinoR1View &q = args->inputs[0], &k = args->inputs[1], &v = args->inputs[2];
+    Sequences<T> s = {};
+
+    s.q = static_cast<const T *>(q.data);
+    s.k = static_cast<const T *>(k.data);
+    s.v = static_cast<const T *>(v.data);
+    s.n_queries = q.shape.dims[1];
+    s.n_keys = k.shape.dims[1];
+    s.c = q.shape.dims[2];
+    s.cv = v.shape.dims[2];
+    s.heads = args->params->attention.heads;
+    s.d = (int)(s.c / s.heads);
+    s.e = (int)(s.cv / s.heads);
+    s.scale = args->params->attention.scale;
+    s.step_q = image_step(q);
+    s.step_k = image_step(k);
+    s.step_v = image_step(v);
+    s.mask = static_cast<const T *>(mask.data);
+    if (s.mask) {
+        s.step_mask = image_step(mask);
+        s.step_mask_row = mask.shape.dims[1] == 1 ? 0 : s.n_keys;
+    }
+    return s;
+}
+
+template <typename T>
+void
+run_attention(DinoR1CudaRun *run)
+{
+    const DinoR1KernelArgs *args = run->args;
+    Sequences<T> sequences = make_sequences<T>(args, args->inputs[3]);
+
+    sequences.out = static_cast<T *>(args->outputs[0].data);
+    run_attend(run, sequences, args->outputs[0].shape.dims[0] * sequences.heads);
+}
+
+gint64
+count_queries(const DinoR1KernelArgs *args)
+{
+    return args->inputs[3].shape.dims[0] * args->params->attention.heads * args->inputs[0].shape.dims[1];
+}
+
+gsize
+workspace_attention_grad(const DinoR1KernelArgs *args)
+{
+    return (gsize)count_queries(args) * N_STATISTICS * sizeof(float);
+}
+
+template <typename T>
+void
+run_attention_grad(DinoR1CudaRun *run)
+{
+    const DinoR1KernelArgs *args = run->args;
+    const gint64 images = args->inputs[3].shape.dims[0], queries = count_queries(args);
+    float *workspace = static_cast<float *>(args->workspace);
+    Sequences<T> sequences = make_sequences<T>(args, args->inputs[4]);
+
+    sequences.dy = static_cast<const T *>(args->inputs[3].data);
+    sequences.dq = static_cast<T *>(args->outputs[0].data);
+    sequences.dk = static_cast<T *>(args->outputs[1].data);
+    sequences.dv = static_cast<T *>(args->outputs[2].data);
+    sequences.k_shared = sequences.step_k == 0;
+    sequences.v_shared = sequences.step_v == 0;
+    run_attend_grad(run, sequences, images * sequences.heads, sequences.step_q ? 1 : (int)images,
+        sequences.k_shared || sequences.v_shared ? (int)images : 1,
+        {workspace, workspace + queries, workspace + 2 * queries});
+}
+
+} // namespace
+
+void
+dinor1_cuda_init_attention(DinoR1CudaKernels *kernels)
+{
+    kernels->ops[DINOR1_OP_ATTENTION] = {run_attention<float>, NULL};
+    kernels->ops[DINOR1_OP_ATTENTION_GRAD] = {run_attention_grad<float>, workspace_attention_grad};
+}

@@ -1,0 +1,269 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "backend/cuda/blas.h"
+#include "backend/cuda/cuda.h"
+#include "backend/module.h"
+
+#include <dinor1/api.h>
+#include <dinor1/error.h>
+#include <string.h>
+
+namespace
+{
+
+/* After a failure in a kernel or a transfer nothing on the device can be trusted: the backend is dead and says why
+ * again at every call. Out of memory is not such a failure. */
+struct CudaBackend {
+    DinoR1Backend base;
+    guint index;
+    cudaStream_t stream;
+    DinoR1CudaBlas *blas;
+    DinoR1CudaKernels kernels;
+    gboolean sync_ops; /* wait after every op, so that a failure names the right one */
+    const gchar *last_op;
+    gchar *death;
+};
+
+gboolean
+die(CudaBackend *self, const gchar *what, const gchar *why, GError **error)
+{
+    if (!self->death)
+        self->death = g_strdup_printf("cuda:%u: %s: %s", self->index, what, why);
+    g_set_error_literal(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, self->death);
+    return FALSE;
+}
+
+gchar *
+error_text(cudaError_t error)
+{
+    return g_strdup_printf("%s (%s)", cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+/* Every call begins with this: the current device belongs to the thread. */
+gboolean
+enter(CudaBackend *self, GError **error)
+{
+    if (self->death)
+        return die(self, "", "", error);
+    cudaError_t status = cudaSetDevice((int)self->index);
+    if (status == cudaSuccess)
+        return TRUE;
+    g_autofree gchar *text = error_text(status);
+    return die(self, "cannot be used", text, error);
+}
+
+/* The result of a call that may report what an earlier kernel did. */
+gboolean
+check(CudaBackend *self, cudaError_t status, const gchar *what, GError **error)
+{
+    if (status == cudaSuccess)
+        return TRUE;
+    g_autofree gchar *text = error_text(status);
+    g_autofree gchar *where = self->last_op ? g_strdup_printf("%s after %s", what, self->last_op) : g_strdup(what);
+    return die(self, where, text, error);
+}
+
+void
+cuda_free(DinoR1Backend *backend)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    cudaSetDevice((int)self->index);
+    dinor1_cuda_blas_free(self->blas);
+    if (self->stream)
+        cudaStreamDestroy(self->stream);
+    g_free(self->death);
+    g_free(self);
+}
+
+void
+set_out_of_memory(CudaBackend *self, gsize size, GError **error)
+{
+    size_t free_size = 0, total = 0;
+
+    cudaGetLastError();
+    cudaMemGetInfo(&free_size, &total);
+    g_autofree gchar *asked = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree gchar *left = g_format_size_full(free_size, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree gchar *all = g_format_size_full(total, G_FORMAT_SIZE_IEC_UNITS);
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cuda:%u: out of memory: asked for %s, %s of %s are free",
+        self->index, asked, left, all);
+}
+
+gpointer
+cuda_alloc(DinoR1Backend *backend, gsize size, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+    gpointer memory = NULL;
+
+    if (!enter(self, error))
+        return NULL;
+    cudaError_t status = cudaMalloc(&memory, MAX(size, 1));
+    if (status == cudaErrorMemoryAllocation)
+        set_out_of_memory(self, size, error);
+    else if (!check(self, status, "allocation", error))
+        return NULL;
+    return memory;
+}
+
+void
+cuda_release(DinoR1Backend *backend, gpointer memory)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    cudaSetDevice((int)self->index);
+    cudaFree(memory);
+}
+
+/* Both directions return when the copy is done: the caller may reuse its memory at once. */
+gboolean
+copy(CudaBackend *self, gpointer to, gconstpointer from, gsize size, cudaMemcpyKind kind, GError **error)
+{
+    const gchar *what = kind == cudaMemcpyHostToDevice ? "upload" : "download";
+
+    return enter(self, error) && check(self, cudaMemcpyAsync(to, from, size, kind, self->stream), what, error) &&
+           check(self, cudaStreamSynchronize(self->stream), what, error);
+}
+
+gboolean
+cuda_upload(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error)
+{
+    return copy(reinterpret_cast<CudaBackend *>(backend), to, from, size, cudaMemcpyHostToDevice, error);
+}
+
+gboolean
+cuda_download(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error)
+{
+    return copy(reinterpret_cast<CudaBackend *>(backend), to, from, size, cudaMemcpyDeviceToHost, error);
+}
+
+gsize
+cuda_workspace(DinoR1Backend *backend, DinoR1OpType op, const DinoR1KernelArgs *args)
+{
+    DinoR1CudaWorkspaceFunc workspace = reinterpret_cast<CudaBackend *>(backend)->kernels.ops[op].workspace;
+    return workspace ? workspace(args) : 0;
+}
+
+gboolean
+cuda_sync(DinoR1Backend *backend, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+    return enter(self, error) && check(self, cudaStreamSynchronize(self->stream), "failure", error);
+}
+
+gboolean
+cuda_run(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+    DinoR1CudaRun run = {args, self->stream, self->blas, NULL};
+
+    if (!enter(self, error))
+        return FALSE;
+    if (!self->kernels.ops[op].run) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "cuda:%u: no kernel for %s", self->index,
+            dinor1_op_name(op));
+        return FALSE;
+    }
+    self->kernels.ops[op].run(&run);
+    self->last_op = dinor1_op_name(op);
+    if (run.failure) {
+        g_autofree gchar *failure = run.failure;
+        return die(self, dinor1_op_name(op), failure, error);
+    }
+    return self->sync_ops ? cuda_sync(backend, error) : TRUE;
+}
+
+const DinoR1BackendClass cuda_class = {
+    "cuda",
+    cuda_free,
+    cuda_alloc,
+    cuda_release,
+    cuda_upload,
+    cuda_download,
+    cuda_workspace,
+    cuda_run,
+    cuda_sync,
+};
+
+/* NULL, or (transfer full) why device @index cannot be had. */
+gchar *
+find_device(guint index, cudaDeviceProp *properties)
+{
+    int n = 0;
+    cudaError_t status = cudaGetDeviceCount(&n);
+
+    if (status == cudaSuccess && index >= (guint)n)
+        return g_strdup_printf("there is no such device, only %d", n);
+    if (status == cudaSuccess)
+        status = cudaGetDeviceProperties(properties, (int)index);
+    if (status == cudaSuccess)
+        status = cudaSetDevice((int)index);
+    return status == cudaSuccess ? NULL : error_text(status);
+}
+
+gchar *
+prepare(CudaBackend *self)
+{
+    gchar *why = NULL;
+    cudaError_t status = cudaStreamCreateWithFlags(&self->stream, cudaStreamNonBlocking);
+
+    if (status != cudaSuccess)
+        return error_text(status);
+    self->blas = dinor1_cuda_blas_new(&why);
+    return why;
+}
+
+DinoR1Backend *
+cuda_open(guint index, gchar **description, GError **error)
+{
+    CudaBackend *self = g_new0(CudaBackend, 1);
+    cudaDeviceProp properties;
+
+    self->base.klass = &cuda_class;
+    self->index = index;
+    self->sync_ops = g_strcmp0(g_getenv("DINOR1_CUDA_SYNC"), "1") == 0;
+    g_autofree gchar *why = find_device(index, &properties);
+    if (!why)
+        why = prepare(self);
+    if (why) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cuda:%u: %s", index, why);
+        cuda_free(&self->base);
+        return NULL;
+    }
+#define INIT(family) dinor1_cuda_init_##family(&self->kernels);
+    DINOR1_CUDA_FAMILIES(INIT)
+#undef INIT
+    g_autofree gchar *memory = g_format_size_full(properties.totalGlobalMem, G_FORMAT_SIZE_IEC_UNITS);
+    *description = g_strdup_printf("cuda:%u, %s, %s, compute capability %d.%d", index, properties.name, memory,
+        properties.major, properties.minor);
+    return &self->base;
+}
+
+} // namespace
+
+void
+dinor1_cuda_fail(DinoR1CudaRun *run, const char *text, const char *file, int line)
+{
+    const char *slash = strrchr(file, '/');
+
+    if (!run->failure)
+        run->failure = g_strdup_printf("%s at %s:%d", text, slash ? slash + 1 : file, line);
+}
+
+void
+dinor1_cuda_check(DinoR1CudaRun *run, cudaError_t error, const char *file, int line)
+{
+    if (error == cudaSuccess)
+        return;
+    g_autofree gchar *text = error_text(error);
+    dinor1_cuda_fail(run, text, file, line);
+}
+
+extern "C" DINOR1_API const DinoR1BackendModule dinor1_backend_module;
+const DinoR1BackendModule dinor1_backend_module = {
+    DINOR1_BACKEND_ABI,
+    DINOR1_N_OPS,
+    sizeof(DinoR1KernelArgs),
+    cuda_open,
+};

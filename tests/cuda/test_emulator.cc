@@ -1,0 +1,275 @@
+/* gst-dinor1 - visual-prompted detection for GStreamer
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+/* The emulated GPU: what it computes, and that it notices what a kernel does wrong. */
+#include "backend/cuda/launch.h"
+
+#include <glib.h>
+
+namespace
+{
+
+/* A run without an op, on a stream of its own. */
+struct Rig {
+    DinoR1CudaRun run = {};
+
+    Rig()
+    {
+        cudaStreamCreateWithFlags(&run.stream, cudaStreamNonBlocking);
+    }
+    ~Rig()
+    {
+        cudaStreamDestroy(run.stream);
+        g_free(run.failure);
+    }
+};
+
+/* out[b] = sum of x[b * blockDim ...], by shuffles inside warps and shared memory between them. */
+void
+sum_blocks(const float *x, float *out)
+{
+    DINOR1_SHARED(float, sums, [32]);
+    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    float value = x[blockIdx.x * blockDim.x + threadIdx.x];
+
+    for (int bit = 16; bit > 0; bit /= 2)
+        value += __shfl_xor_sync(0xffffffffu, value, bit);
+    if (lane == 0)
+        sums[warp] = value;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (unsigned i = 1; i < blockDim.x / 32; i++)
+            value += sums[i];
+        out[blockIdx.x] = value;
+    }
+}
+
+void
+test_sum()
+{
+    Rig rig;
+    float x[7 * 96], out[7];
+
+    for (int i = 0; i < 7 * 96; i++)
+        x[i] = (float)(i % 13);
+    DINOR1_LAUNCH(&rig.run, sum_blocks, 7, 96, 0, x, out);
+    g_assert_null(rig.run.failure);
+    for (int b = 0; b < 7; b++) {
+        float expected = 0;
+        for (int i = 0; i < 96; i++)
+            expected += x[b * 96 + i];
+        g_assert_cmpfloat(out[b], ==, expected);
+    }
+}
+
+/* Every lane of a warp of 20 brings its number to each kind of exchange. */
+void
+use_lanes(int *up, int *down, int *broadcast, unsigned *ballot, unsigned *halves)
+{
+    const int lane = (int)threadIdx.x;
+    const unsigned mask = (1u << 20) - 1;
+
+    up[lane] = __shfl_up_sync(mask, lane, 3);
+    down[lane] = __shfl_down_sync(mask, lane, 2, 4);
+    broadcast[lane] = __shfl_sync(mask, lane, 5);
+    ballot[lane] = __ballot_sync(mask, lane % 3 == 0);
+    /* Both halves meet on their own. */
+    if (lane < 10)
+        halves[lane] = __reduce_add_sync(0x3ffu, (unsigned)lane);
+    else
+        halves[lane] = __reduce_max_sync(0xffc00u, (unsigned)lane);
+}
+
+void
+test_lanes()
+{
+    Rig rig;
+    int up[20], down[20], broadcast[20];
+    unsigned ballot[20], halves[20];
+
+    DINOR1_LAUNCH(&rig.run, use_lanes, 1, 20, 0, up, down, broadcast, ballot, halves);
+    g_assert_null(rig.run.failure);
+    for (int i = 0; i < 20; i++) {
+        g_assert_cmpint(up[i], ==, i < 3 ? i : i - 3);
+        g_assert_cmpint(down[i], ==, i % 4 < 2 ? i + 2 : i);
+        g_assert_cmpint(broadcast[i], ==, 5);
+        g_assert_cmphex(ballot[i], ==, 0x49249);
+        g_assert_cmpuint(halves[i], ==, i < 10 ? 45 : 19);
+    }
+}
+
+void
+count(int *total, float *sum, unsigned *largest, int *positions)
+{
+    const int index = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+
+    atomicAdd(sum, 0.5f);
+    atomicMax(largest, (unsigned)index);
+    positions[atomicAdd(total, 1)] = index;
+}
+
+void
+test_atomics()
+{
+    Rig rig;
+    int total = 0, positions[600];
+    float sum = 0;
+    unsigned largest = 0;
+    gint64 checksum = 0;
+
+    DINOR1_LAUNCH(&rig.run, count, 6, 100, 0, &total, &sum, &largest, positions);
+    for (int position : positions)
+        checksum += position;
+    g_assert_cmpint(total, ==, 600);
+    g_assert_cmpfloat(sum, ==, 300);
+    g_assert_cmpuint(largest, ==, 599);
+    g_assert_cmpint(checksum, ==, 599 * 600 / 2);
+}
+
+/* The grid's third dimension and the block's second, and dynamic shared memory. */
+void
+transpose(const int *x, int *out)
+{
+    DINOR1_DYNAMIC_SHARED(int, tile);
+    const unsigned page = blockIdx.z * 12;
+
+    tile[threadIdx.y * 4 + threadIdx.x] = x[page + threadIdx.y * 4 + threadIdx.x];
+    __syncthreads();
+    const unsigned index = threadIdx.y * 4 + threadIdx.x;
+    out[page + index] = tile[index % 3 * 4 + index / 3];
+}
+
+void
+test_grid()
+{
+    Rig rig;
+    int x[5 * 12], out[5 * 12];
+
+    for (int i = 0; i < 60; i++)
+        x[i] = i;
+    DINOR1_LAUNCH(&rig.run, transpose, dim3(1, 1, 5), dim3(4, 3), 12 * sizeof(int), x, out);
+    g_assert_null(rig.run.failure);
+    for (int page = 0; page < 5; page++)
+        for (int row = 0; row < 4; row++)
+            for (int column = 0; column < 3; column++)
+                g_assert_cmpint(out[page * 12 + row * 3 + column], ==, page * 12 + column * 4 + row);
+}
+
+void
+read_unset(float *out)
+{
+    DINOR1_SHARED(float, unset, [4]);
+    out[threadIdx.x] = unset[threadIdx.x];
+}
+
+void
+test_unset()
+{
+    Rig rig;
+    float out[4] = {0};
+
+    DINOR1_LAUNCH(&rig.run, read_unset, 1, 4, 0, out);
+    for (float value : out)
+        g_assert_true(isnan(value));
+}
+
+/* Reads a neighbour's number; @wait: after all have written theirs. */
+void
+rotate(int *out, int turns, bool wait)
+{
+    DINOR1_SHARED(int, numbers, [64]);
+    int value = (int)threadIdx.x;
+
+    for (int turn = 0; turn < turns; turn++) {
+        numbers[threadIdx.x] = value;
+        __syncthreads();
+        value = numbers[(threadIdx.x + 1) % 64];
+        if (wait)
+            __syncthreads();
+    }
+    out[threadIdx.x] = value;
+}
+
+int
+count_wrong(bool wait)
+{
+    Rig rig;
+    int out[64], wrong = 0;
+
+    DINOR1_LAUNCH(&rig.run, rotate, 1, 64, 0, out, 4, wait);
+    for (int i = 0; i < 64; i++)
+        wrong += out[i] != (i + 4) % 64;
+    return wrong;
+}
+
+void
+test_missing_barrier()
+{
+    g_assert_cmpint(count_wrong(true), ==, 0);
+    g_assert_cmpint(count_wrong(false), >, 0);
+}
+
+/* Lane 7 never comes. */
+void
+lose_lane(int *out)
+{
+    if (threadIdx.x != 7)
+        out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, (int)threadIdx.x, 1);
+}
+
+void
+test_deadlock()
+{
+    Rig rig;
+    int out[32];
+
+    DINOR1_LAUNCH(&rig.run, lose_lane, 3, 32, 0, out);
+    g_assert_nonnull(rig.run.failure);
+    g_assert_nonnull(
+        strstr(rig.run.failure, "unspecified launch failure (cudaErrorLaunchFailure) at test_emulator.cc:"));
+    /* As on a device the failure stays. */
+    g_assert_cmpint(cudaStreamSynchronize(rig.run.stream), ==, cudaErrorLaunchFailure);
+}
+
+void
+test_limits()
+{
+    Rig many, shared;
+    int out[1];
+
+    DINOR1_LAUNCH(&many.run, lose_lane, 1, 1025, 0, out);
+    g_assert_nonnull(strstr(many.run.failure, "invalid configuration"));
+    DINOR1_LAUNCH(&shared.run, lose_lane, 1, 32, 1 << 20, out);
+    g_assert_nonnull(strstr(shared.run.failure, "invalid configuration"));
+}
+
+void
+test_halves()
+{
+    /* Ties to even, the largest, infinity. */
+    g_assert_cmphex(__float2bfloat16_rn(1.00390625f).bits, ==, 0x3f80);
+    g_assert_cmphex(__float2bfloat16_rn(1.01171875f).bits, ==, 0x3f82);
+    g_assert_cmphex(__float2bfloat16_rn(-INFINITY).bits, ==, 0xff80);
+    g_assert_true(isnan(__bfloat162float(__float2bfloat16_rn(NAN))));
+    g_assert_cmpfloat(__half2float(__float2half_rn(65519)), ==, 65504);
+    g_assert_cmpfloat(__bfloat1622float2(__floats2bfloat162_rn(3, -4)).y, ==, -4);
+}
+
+} // namespace
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/emulator/sum", test_sum);
+    g_test_add_func("/emulator/lanes", test_lanes);
+    g_test_add_func("/emulator/atomics", test_atomics);
+    g_test_add_func("/emulator/grid", test_grid);
+    g_test_add_func("/emulator/unset", test_unset);
+    g_test_add_func("/emulator/missing-barrier", test_missing_barrier);
+    g_test_add_func("/emulator/deadlock", test_deadlock);
+    g_test_add_func("/emulator/limits", test_limits);
+    g_test_add_func("/emulator/halves", test_halves);
+    return g_test_run();
+}
