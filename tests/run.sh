@@ -97,6 +97,13 @@ DINOR1_CPU_MASK=0 suite golden-reference "$work/gcc" --suite golden
 DINOR1_CPU_MASK=1 suite golden-generic "$work/gcc" --suite golden
 suite valgrind "$work/gcc" --suite memory --timeout-multiplier 10 \
     --wrap 'valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+# Kernels for one kind of GPU: nothing here can run them, but they must compile. Elsewhere the emulator's tests must do.
+build_cuda() {
+    command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ] || return 77
+    meson setup "$work/cuda" -Dtests=disabled -Dcuda=enabled -Dgpu_archs=90 --reconfigure &&
+        meson compile -C "$work/cuda" libdinor1-cuda.so
+}
+step build-cuda build_cuda
 step build-clang build "$work/clang" clang -Dtests=enabled -Dcuda=disabled
 
 # Whole stacks, so that the suppressions find the library that keeps the memory.
