@@ -25,7 +25,6 @@ start_model_make_temporary(GError **error)
 void
 start_model_remove_temporary(gchar *directory)
 {
-    g_autofree gchar *owned = directory;
     g_autoptr(GDir) entries = directory ? g_dir_open(directory, 0, NULL) : NULL;
     const gchar *name;
 
@@ -36,4 +35,5 @@ start_model_remove_temporary(gchar *directory)
     }
     if (directory)
         g_rmdir(directory);
+    g_free(directory);
 }

@@ -37,6 +37,8 @@ test_open(void)
     g_autoptr(DinoR1Backend) cuda = dinor1_backend_open("cuda-host:0", 1, &cuda_text, &error);
 
     g_assert_no_error(error);
+    g_assert_cmpstr(cpu->klass->name, ==, "cpu");
+    g_assert_cmpstr(any->klass->name, ==, "cpu");
     g_assert_true(g_str_has_prefix(cpu_text, "cpu, 2 threads, "));
     /* The folder of this test has no module "cuda". */
     g_assert_true(g_str_has_prefix(auto_text, "cpu, 1 thread, "));

@@ -218,7 +218,6 @@ test_other_options(void)
 static void
 test_other_data(void)
 {
-    g_autoptr(DinoR1Trainer) trainer = NULL;
     Fixture fixture;
 
     set_up(&fixture, "training/model");

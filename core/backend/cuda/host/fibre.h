@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include "backend/cuda/host/sanitizer.h"
+
 #include <cstddef>
 
 #if !defined(__x86_64__)
@@ -35,8 +37,10 @@ class Fibre
     char *stack_ = nullptr; /* mapped, a guard page first */
     const void *bottom_ = nullptr;
     size_t size_ = 0;
-    void *fake_stack_ = nullptr; /* the address sanitizer's */
-    Fibre *from_ = nullptr;      /* who switched to this one */
+#ifdef WITH_ASAN
+    void *fake_stack_ = nullptr; /* the sanitizer's */
+#endif
+    Fibre *from_ = nullptr; /* who switched to this one */
 #if defined(__x86_64__)
     void *pointer_ = nullptr;
 #else

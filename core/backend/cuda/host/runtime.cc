@@ -3,6 +3,7 @@
  */
 #include "backend/cuda/host/runtime.h"
 
+#include "backend/cuda/host/sanitizer.h"
 #include "backend/cuda/host/scheduler.h"
 
 #include <atomic>
@@ -216,20 +217,6 @@ cudaMemGetInfo(size_t *free, size_t *total)
     *free = TOTAL_MEMORY - used_memory;
     return cudaSuccess;
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#ifdef WITH_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size)   ((void)(address))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address))
-#endif
 
 /* The size stands in front: 64 bytes, so that what follows keeps its alignment and ends where it was asked to. */
 #define HEADER ((size_t)64)
