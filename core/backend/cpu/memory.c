@@ -68,8 +68,8 @@ allocate(gsize size, gsize alignment)
 {
     gsize rounded;
 
-    /* aligned_alloc() wants a multiple of the alignment. */
-    if (!g_size_checked_add(&rounded, size, alignment - 1))
+    /* aligned_alloc() wants a multiple of the alignment; no object is larger than a difference of pointers can say. */
+    if (!g_size_checked_add(&rounded, size, alignment - 1) || rounded > G_MAXSSIZE)
         return NULL;
     return aligned_alloc(alignment, rounded & ~(alignment - 1));
 }
