@@ -203,7 +203,8 @@ load(const DinoR1Loader *loader, guint epoch, guint number, GError **error)
 
     choose_images(loader, epoch, number, chosen);
     batch = dinor1_batch_new(chosen->len);
-    memcpy(batch->indices, chosen->data, chosen->len * sizeof(guint));
+    for (guint i = 0; i < chosen->len; i++)
+        batch->indices[i] = g_array_index(chosen, guint, i);
     pictures = g_new0(Picture, MAX(chosen->len, 1));
     for (guint i = 0; ok && i < chosen->len; i++) {
         ok = decode_any(loader, epoch, &batch->indices[i], &pictures[i], error);
