@@ -5,6 +5,8 @@
  */
 #include "graph/op_shapes.h"
 
+#include "graph/frame.h"
+
 #include <string.h>
 
 typedef DinoR1ShapeRule Rule;
@@ -391,6 +393,25 @@ patch_merge(const Rule *r)
     return NULL;
 }
 
+static gchar *
+preprocess(const Rule *r)
+{
+    const DinoR1View *frame = &r->x[0], *columns = &r->x[3], *rows = &r->x[5];
+
+    if (frame->dtype != DINOR1_U8 || frame->shape.ndim != 1 || dim(frame, 0) > G_MAXINT32)
+        return wrong("frame is not u8 [n] with n < 2^31");
+    if (r->x[1].dtype != DINOR1_I32 || !is_vector(&r->x[1], DINOR1_FRAME_GEOMETRY))
+        return wrong("geometry is not i32 [%d]", DINOR1_FRAME_GEOMETRY);
+    if (!is_matrix(&r->x[2], 5, 4))
+        return wrong("colour is not [5, 4]");
+    for (gint i = 3; i < 7; i += 2)
+        if (r->x[i].dtype != DINOR1_I32 || r->x[i].shape.ndim != 1 || r->x[i + 1].shape.ndim != 2 ||
+            dim(&r->x[i + 1], 0) != dim(&r->x[i], 0))
+            return wrong("%s are not i32 [n] with weights [n, K]", i == 3 ? "columns" : "rows");
+    r->out->shape = DINOR1_SHAPE(1, dim(rows, 0), dim(columns, 0), 3);
+    return NULL;
+}
+
 static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_BINARY] = binary,
     [DINOR1_OP_UNARY] = same,
@@ -413,12 +434,15 @@ static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_GATHER] = gather,
     [DINOR1_OP_SINE_EMBED] = sine_embed,
     [DINOR1_OP_PATCH_MERGE] = patch_merge,
+    [DINOR1_OP_PREPROCESS] = preprocess,
 };
 
+/* Of whole numbers; their rules look at the type. */
 static gboolean
 is_index_input(DinoR1OpType op, guint index)
 {
-    return (op == DINOR1_OP_GATHER || op == DINOR1_OP_GATHER_GRAD) && index == 1;
+    return ((op == DINOR1_OP_GATHER || op == DINOR1_OP_GATHER_GRAD) && index == 1) ||
+           (op == DINOR1_OP_PREPROCESS && (index == 0 || index % 2 == 1));
 }
 
 gchar *

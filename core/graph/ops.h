@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  *
  * Inputs beyond the minimum are optional; an absent one has a view with data == NULL. Dimension letters:
  * B images, N/Nq/Nk rows of a sequence, K/M/N matrix sizes, C channels, H heads, d head size, L levels, P points.
- * All inputs and outputs are f32 unless it says i32. "..." is any number of leading dimensions. */
+ * All inputs and outputs are f32 unless it says i32 or u8. "..." is any number of leading dimensions. */
 #define DINOR1_OPS(X)                                                                                                  \
     /* out = f(a, b): the smaller shape is broadcast, NumPy's rules. params.binary */                                  \
     X(BINARY, "binary", 2, 2, 1)                                                                                       \
@@ -66,6 +66,9 @@ G_BEGIN_DECLS
     /* x [B, H, W, C]: [B, ceil(H/2), ceil(W/2), 4C], per output pixel the inputs (0,0) (1,0) (0,1) (1,1) as           \
      * (row, column), zeros outside (SwinPatchMerging before its norm) */                                              \
     X(PATCH_MERGE, "patch_merge", 1, 1, 1)                                                                             \
+    /* frame u8 [n], geometry i32 [16], colour [5, 4], columns i32 [Wo], weights [Wo, Kx], rows i32 [Ho], weights      \
+     * [Ho, Ky]: the picture in the frame converted, resized and normalised, [1, Ho, Wo, 3] (graph/frame.h) */         \
+    X(PREPROCESS, "preprocess", 7, 7, 1)                                                                               \
     /* --- The adjoints that training needs; dy is the gradient of an op's output. --- */                              \
     /* dy: summed over the dimensions along which params.expand.shape was broadcast to dy's shape */                   \
     X(SUM_TO, "sum_to", 1, 1, 1)                                                                                       \

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef enum {
     DINOR1_F32,
     DINOR1_I32,
+    DINOR1_U8, /* bytes of a picture */
 } DinoR1DType;
 
 /* Outermost dimension first, as in PyTorch; tensors are always contiguous. ndim 0 is a scalar. */
@@ -78,6 +79,8 @@ dinor1_dtype_size(DinoR1DType dtype)
     case DINOR1_F32:
     case DINOR1_I32:
         return 4;
+    case DINOR1_U8:
+        return 1;
     }
     return 0;
 }

@@ -7,22 +7,11 @@
 
 G_BEGIN_DECLS
 
-/* R' G' B' and one unused lane, in levels 0 … 255. Loads and stores need no alignment. */
-typedef gfloat DinoR1Float4 __attribute__((vector_size(16), aligned(4), may_alias));
+#define DINOR1_COLOUR_SIZE 20
 
-/* Every format is read the same way: a pixel is the sum of one table entry for each of its three bytes, clamped. */
-typedef struct {
-    gboolean ready;
-    DinoR1PixelFormat format;
-    DinoR1ColorMatrix matrix;
-    gboolean full_range;
-    DinoR1Float4 entries[3][256];
-} DinoR1PixelTables;
-
-/* Makes the tables of @image's format, matrix and range, unless they are those already. */
-void dinor1_pixel_tables_set(DinoR1PixelTables *tables, const DinoR1Image *image);
-
-/* Row @y of the image that the tables were set for, into @row [image->width]. Thread-safe. */
-void dinor1_pixel_tables_load_row(const DinoR1PixelTables *tables, const DinoR1Image *image, gint y, DinoR1Float4 *row);
+/* What PREPROCESS makes of the bytes of @image (graph/frame.h), [5, 4]: levels of R' G' B', normalised as
+ * (level * rescale - mean) / std. */
+void dinor1_pixels_colour(const DinoR1Image *image, gfloat rescale, const gfloat mean[3], const gfloat std[3],
+    gfloat colour[DINOR1_COLOUR_SIZE]);
 
 G_END_DECLS

@@ -4,6 +4,7 @@
 #include "model/resample.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The pixels that one output's triangle covers: PIL's rounding, less the pixels at either end whose weight is 0. */
 typedef struct {
@@ -33,84 +34,36 @@ window_of(gint n_inputs, gint n_outputs, gint output)
     return window;
 }
 
-static void
-set_weights(const DinoR1ResampleTable *table, gint output)
+/* The first @n_taps weights of @output; returns where its window starts. */
+static gint
+set_weights(gint n_inputs, gint n_outputs, gint output, gint n_taps, gfloat *weights)
 {
-    Window window = window_of(table->n_inputs, table->n_outputs, output);
-    gint start = MIN(window.start, table->n_inputs - table->n_taps);
-    gfloat *weights = table->weights + (gsize)output * (gsize)table->n_taps;
+    const Window window = window_of(n_inputs, n_outputs, output);
+    const gint start = MIN(window.start, n_inputs - n_taps);
     gdouble sum = 0;
 
     for (gint i = window.start; i < window.start + window.n; i++)
         sum += triangle(&window, i);
-    for (gint k = 0; k < table->n_taps; k++)
+    for (gint k = 0; k < n_taps; k++)
         weights[k] = (gfloat)(triangle(&window, start + k) / sum);
-    table->starts[output] = start;
+    return start;
 }
 
-void
-dinor1_resample_table_clear(DinoR1ResampleTable *table)
+gint
+dinor1_resample_max_taps(gint n_inputs, gint n_outputs)
 {
-    g_free(table->starts);
-    g_free(table->weights);
-    *table = (DinoR1ResampleTable){0};
+    return 2 * (gint)ceil(MAX((gdouble)n_inputs / n_outputs, 1)) + 1;
 }
 
-void
-dinor1_resample_table_set(DinoR1ResampleTable *table, gint n_inputs, gint n_outputs)
+gint
+dinor1_resample_fill(gint n_inputs, gint n_outputs, gsize pitch, gint32 *starts, gfloat *weights)
 {
-    if (table->n_inputs == n_inputs && table->n_outputs == n_outputs)
-        return;
+    gint n_taps = 0;
 
-    dinor1_resample_table_clear(table);
-    table->n_inputs = n_inputs;
-    table->n_outputs = n_outputs;
     for (gint output = 0; output < n_outputs; output++)
-        table->n_taps = MAX(table->n_taps, window_of(n_inputs, n_outputs, output).n);
-    table->starts = g_new(gint, n_outputs);
-    table->weights = g_new(gfloat, (gsize)n_outputs * (gsize)table->n_taps);
+        n_taps = MAX(n_taps, window_of(n_inputs, n_outputs, output).n);
+    memset(weights, 0, (gsize)n_outputs * pitch * sizeof *weights);
     for (gint output = 0; output < n_outputs; output++)
-        set_weights(table, output);
-}
-
-/* Inlined with a constant @n_taps, the inner loop unrolls. */
-static inline __attribute__((always_inline)) void
-resample(const DinoR1ResampleTable *table, gint n_taps, const DinoR1Float4 *row, DinoR1Float4 scale,
-    DinoR1Float4 offset, gfloat *out)
-{
-    const gint n_outputs = table->n_outputs, *starts = table->starts;
-    const gfloat *weights = table->weights;
-
-    for (gint x = 0; x < n_outputs; x++, weights += n_taps) {
-        const DinoR1Float4 *in = row + starts[x];
-        DinoR1Float4 sum = weights[0] * in[0];
-
-        for (gint k = 1; k < n_taps; k++)
-            sum += weights[k] * in[k];
-        /* The unused lane lands where the next pixel goes. */
-        *(DinoR1Float4 *)(out + 3 * (gsize)x) = sum * scale + offset;
-    }
-}
-
-void
-dinor1_resample_row(
-    const DinoR1ResampleTable *table, const DinoR1Float4 *row, DinoR1Float4 scale, DinoR1Float4 offset, gfloat *out)
-{
-    switch (table->n_taps) {
-    case 1:
-        resample(table, 1, row, scale, offset, out);
-        break;
-    case 2:
-        resample(table, 2, row, scale, offset, out);
-        break;
-    case 3:
-        resample(table, 3, row, scale, offset, out);
-        break;
-    case 4:
-        resample(table, 4, row, scale, offset, out);
-        break;
-    default:
-        resample(table, table->n_taps, row, scale, offset, out);
-        break;
-    }
+        starts[output] = set_weights(n_inputs, n_outputs, output, n_taps, weights + (gsize)output * pitch);
+    return n_taps;
 }

@@ -25,6 +25,8 @@ opcheck_add(GPtrArray *cases, DinoR1OpType op, gdouble tolerance, const gchar *f
 void
 opcheck_case_free(OpCase *c)
 {
+    for (guint i = 0; i < DINOR1_MAX_INPUTS; i++)
+        g_free(c->data[i]);
     g_free(c->name);
     g_free(c);
 }
@@ -37,7 +39,7 @@ opcheck_optional(OpCase *c, gboolean present, DinoR1Shape shape, OpFill fill)
     c->present[i] = present;
     if (!present)
         return;
-    c->inputs[i].dtype = fill.kind == FILL_INDEX ? DINOR1_I32 : DINOR1_F32;
+    c->inputs[i].dtype = fill.kind == FILL_INDEX ? DINOR1_I32 : fill.kind == FILL_BYTES ? DINOR1_U8 : DINOR1_F32;
     c->inputs[i].shape = shape;
     c->fills[i] = fill;
 }
@@ -46,6 +48,16 @@ void
 opcheck_input(OpCase *c, DinoR1Shape shape, OpFill fill)
 {
     opcheck_optional(c, TRUE, shape, fill);
+}
+
+void
+opcheck_input_data(OpCase *c, DinoR1DType dtype, DinoR1Shape shape, gconstpointer data)
+{
+    guint i = c->n_inputs++;
+
+    c->present[i] = TRUE;
+    c->inputs[i] = (DinoR1View){dtype, shape, NULL};
+    c->data[i] = g_memdup2(data, (gsize)dinor1_shape_size(&shape) * dinor1_dtype_size(dtype));
 }
 
 gdouble
@@ -105,6 +117,8 @@ fill_value(const DinoR1Shape *shape, OpFill fill, gint64 index, gdouble random)
     case FILL_STEPS:
     case FILL_INDEX:
         return (gfloat)floor(fill.low + random * ((gdouble)fill.high - fill.low + 1));
+    case FILL_BYTES:
+        return (gfloat)floor(256 * random);
     case FILL_MASK:
         return mask_value(index / columns, random);
     case FILL_IDENTITY:
@@ -124,6 +138,8 @@ opcheck_fill(gpointer data, const DinoR1Shape *shape, OpFill fill, guint64 seed)
         gfloat value = fill_value(shape, fill, i, opcheck_random(seed, (guint64)i));
         if (fill.kind == FILL_INDEX)
             ((gint32 *)data)[i] = (gint32)value;
+        else if (fill.kind == FILL_BYTES)
+            ((guint8 *)data)[i] = (guint8)value;
         else
             ((gfloat *)data)[i] = value;
     }

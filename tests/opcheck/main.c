@@ -246,6 +246,7 @@ make_cases(void)
     opcheck_loss_cases(cases);
     opcheck_layout_cases(cases);
     opcheck_select_cases(cases);
+    opcheck_preprocess_cases(cases);
     opcheck_big_cases(cases);
     opcheck_big_grad_cases(cases);
     return cases;

@@ -24,6 +24,7 @@ typedef enum {
     FILL_ZERO,     /* 0 or -0, which are equal */
     FILL_NAN,      /* uniform, every fifth NaN */
     FILL_INDEX,    /* i32, whole numbers low … high */
+    FILL_BYTES,    /* u8, 0 … 255 */
 } OpFillKind;
 
 typedef struct {
@@ -50,6 +51,7 @@ typedef struct {
     DinoR1View inputs[DINOR1_MAX_INPUTS]; /* without data; ndim -1 = absent */
     gboolean present[DINOR1_MAX_INPUTS];
     OpFill fills[DINOR1_MAX_INPUTS];
+    gpointer data[DINOR1_MAX_INPUTS]; /* instead of a fill; its own */
     guint n_inputs;
     gdouble tolerance, scale;
     gboolean big; /* of a real model: for the benchmark */
@@ -59,6 +61,8 @@ typedef struct {
 OpCase *opcheck_add(GPtrArray *cases, DinoR1OpType op, gdouble tolerance, const gchar *format, ...) G_GNUC_PRINTF(4, 5);
 void opcheck_input(OpCase *c, DinoR1Shape shape, OpFill fill);
 void opcheck_optional(OpCase *c, gboolean present, DinoR1Shape shape, OpFill fill);
+/* The numbers themselves. */
+void opcheck_input_data(OpCase *c, DinoR1DType dtype, DinoR1Shape shape, gconstpointer data);
 void opcheck_case_free(OpCase *c);
 
 /* The tolerance of a sum of @k products: rounding errors add up like a random walk. */
@@ -85,6 +89,7 @@ void opcheck_deformable_cases(GPtrArray *cases);
 void opcheck_loss_cases(GPtrArray *cases);
 void opcheck_layout_cases(GPtrArray *cases);
 void opcheck_select_cases(GPtrArray *cases);
+void opcheck_preprocess_cases(GPtrArray *cases);
 void opcheck_big_cases(GPtrArray *cases);
 void opcheck_big_grad_cases(GPtrArray *cases);
 

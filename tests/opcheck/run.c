@@ -32,7 +32,10 @@ opcheck_run_new(const OpCase *c, gchar **why)
         if (!c->present[i])
             continue;
         run->inputs[i] = opcheck_buffer_input(view_size(&c->inputs[i]));
-        opcheck_fill(run->inputs[i].data, &c->inputs[i].shape, c->fills[i], g_str_hash(c->name) + i);
+        if (c->data[i])
+            memcpy(run->inputs[i].data, c->data[i], run->inputs[i].size);
+        else
+            opcheck_fill(run->inputs[i].data, &c->inputs[i].shape, c->fills[i], g_str_hash(c->name) + i);
         run->copies[i] = g_memdup2(run->inputs[i].data, run->inputs[i].size);
     }
     return run;

@@ -64,6 +64,8 @@ void dinor1_ref_slice_grad(const DinoR1KernelArgs *args);
 void dinor1_ref_patch_merge(const DinoR1KernelArgs *args);
 void dinor1_ref_patch_split(const DinoR1KernelArgs *args);
 
+void dinor1_ref_preprocess(const DinoR1KernelArgs *args);
+
 void dinor1_ref_topk(const DinoR1KernelArgs *args);
 void dinor1_ref_gather(const DinoR1KernelArgs *args);
 void dinor1_ref_gather_grad(const DinoR1KernelArgs *args);

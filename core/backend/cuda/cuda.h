@@ -54,6 +54,7 @@ typedef struct {
     X(norm)                                                                                                            \
     X(norm_grad)                                                                                                       \
     X(permute)                                                                                                         \
+    X(preprocess)                                                                                                      \
     X(reduce)                                                                                                          \
     X(reduce_grad)                                                                                                     \
     X(sine)                                                                                                            \

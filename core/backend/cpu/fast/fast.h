@@ -53,6 +53,8 @@ void dinor1_fast_patch_merge(const DinoR1KernelArgs *args);
 void dinor1_fast_slice_grad(const DinoR1KernelArgs *args);
 void dinor1_fast_gather_grad(const DinoR1KernelArgs *args);
 void dinor1_fast_patch_split(const DinoR1KernelArgs *args);
+void dinor1_fast_preprocess(const DinoR1KernelArgs *args);
+gsize dinor1_fast_preprocess_workspace(const DinoR1KernelArgs *args);
 void dinor1_fast_topk(const DinoR1KernelArgs *args);
 gsize dinor1_fast_topk_workspace(const DinoR1KernelArgs *args);
 

@@ -19,6 +19,7 @@ ISA_NAME(cpu_init)(DinoR1CpuKernels *kernels)
     kernels->ops[DINOR1_OP_EXPAND] = (DinoR1CpuKernel){dinor1_fast_expand, NULL};
     kernels->ops[DINOR1_OP_GATHER] = (DinoR1CpuKernel){dinor1_fast_gather, NULL};
     kernels->ops[DINOR1_OP_PATCH_MERGE] = (DinoR1CpuKernel){dinor1_fast_patch_merge, NULL};
+    kernels->ops[DINOR1_OP_PREPROCESS] = (DinoR1CpuKernel){dinor1_fast_preprocess, dinor1_fast_preprocess_workspace};
     kernels->ops[DINOR1_OP_SLICE_GRAD] = (DinoR1CpuKernel){dinor1_fast_slice_grad, NULL};
     kernels->ops[DINOR1_OP_GATHER_GRAD] = (DinoR1CpuKernel){dinor1_fast_gather_grad, NULL};
     kernels->ops[DINOR1_OP_PATCH_SPLIT] = (DinoR1CpuKernel){dinor1_fast_patch_split, NULL};
