@@ -11,11 +11,29 @@
 #include <gmodule.h>
 #include <string.h>
 
+/* Where modules are looked for, separated by colons. */
 static const gchar *
-module_folder(void)
+module_path(void)
 {
-    const gchar *folder = g_getenv("DINOR1_MODULE_PATH");
-    return folder && *folder ? folder : DINOR1_MODULE_DIR;
+    const gchar *path = g_getenv("DINOR1_MODULE_PATH");
+    return path && *path ? path : DINOR1_MODULE_DIR;
+}
+
+/* The file of module @name in the first folder that has it (transfer full); NULL with an error that names all. */
+static gchar *
+find_module(const gchar *name, GError **error)
+{
+    g_autofree gchar *file = g_strdup_printf("libdinor1-%s.so", name);
+    g_auto(GStrv) folders = g_strsplit(module_path(), G_SEARCHPATH_SEPARATOR_S, -1);
+
+    for (guint i = 0; folders[i]; i++) {
+        g_autofree gchar *path = g_build_filename(folders[i], file, NULL);
+
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            return g_steal_pointer(&path);
+    }
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "%s: no module %s in %s", name, file, module_path());
+    return NULL;
 }
 
 /* NULL, or (transfer full) why @module is not one for this library. */
@@ -33,15 +51,13 @@ find_misfit(const DinoR1BackendModule *module)
 static const DinoR1BackendModule *
 load_module(const gchar *name, GError **error)
 {
-    g_autofree gchar *file = g_strdup_printf("%s/libdinor1-%s.so", module_folder(), name);
+    g_autofree gchar *file = find_module(name, error);
     g_autofree gchar *misfit = NULL;
     gpointer symbol = NULL;
     GModule *module;
 
-    if (!g_file_test(file, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "%s: no module %s", name, file);
+    if (!file)
         return NULL;
-    }
     module = g_module_open(file, G_MODULE_BIND_LOCAL);
     if (!module) {
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "%s: %s", name, g_module_error());
@@ -53,7 +69,7 @@ load_module(const gchar *name, GError **error)
     else
         misfit = find_misfit(symbol);
     if (misfit) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "%s: %s: %s", name, file, misfit);
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "%s: %s: %s", name, file, misfit);
         return NULL;
     }
     return symbol;
@@ -65,6 +81,23 @@ open_module(const gchar *name, guint index, gchar **description, GError **error)
     const DinoR1BackendModule *module = load_module(name, error);
 
     return module ? module->open(index, description, error) : NULL;
+}
+
+/* The device that was asked for by name cannot be had: what its user can do. */
+static void
+add_advice(GError **error)
+{
+    const gchar *advice =
+        "nvidia-smi must list the GPU and CUDA's libraries must be installed; the device cpu needs none";
+    gchar *message;
+
+    if (!error)
+        return;
+    if ((*error)->code == DINOR1_ERROR_UNSUPPORTED)
+        advice = "build and install it (meson's option -Dcuda=enabled), or use the device cpu";
+    message = g_strdup_printf("%s: %s", (*error)->message, advice);
+    g_free((*error)->message);
+    (*error)->message = message;
 }
 
 static DinoR1Backend *
@@ -117,9 +150,11 @@ dinor1_backend_open(const gchar *device, guint n_threads, gchar **description, G
         backend = open_auto(n_threads, &text);
     else if (g_str_equal(device, "cpu"))
         backend = open_cpu(n_threads, &text);
-    else if (parse_device(device, &name, &index))
+    else if (parse_device(device, &name, &index)) {
         backend = open_module(name, index, &text, error);
-    else
+        if (!backend)
+            add_advice(error);
+    } else
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "device '%s': not auto, cpu, cuda or cuda:N", device);
     if (backend && description)
         *description = g_steal_pointer(&text);

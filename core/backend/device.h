@@ -14,8 +14,8 @@ G_BEGIN_DECLS
  * @n_threads: of the CPU backend; 0 = one per processor
  * @description: (out) (optional) (transfer full): which one it took and why, for people
  *
- * The module of a device is looked for in the folder that the environment variable DINOR1_MODULE_PATH names, else
- * where it was installed.
+ * The module of a device is looked for in the folders that the environment variable DINOR1_MODULE_PATH names (a list
+ * separated by colons), else where it was installed.
  */
 DinoR1Backend *dinor1_backend_open(const gchar *device, guint n_threads, gchar **description, GError **error);
 

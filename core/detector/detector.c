@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "backend/cpu/cpu.h"
+#include "backend/device.h"
 #include "detector/detector_internal.h"
 #include "detector/postprocess.h"
 #include "detector/prompt_tokens.h"
@@ -20,13 +21,14 @@ struct _DinoR1Detector {
     DinoR1DetectorOptions options;
     gchar *device;
     DinoR1Backend *backend;
+    GError *death;        /* what the device failed with; NULL = it works */
+    DinoR1Pool *pool;     /* for the host's part of a frame */
+    DinoR1Pool *own_pool; /* that, unless the backend has one */
     DinoR1Programs *programs;
     DinoR1Preprocess *preprocess;
     DinoR1TokenSet *tokens; /* NULL before the first set_prompts */
     DinoR1Program *holder;  /* the program whose inputs hold the current tokens; only compared */
     DinoR1Detection *items; /* [MAX_DETECTIONS] */
-    gfloat *pixels;         /* staging where the backend's memory is not the host's */
-    gsize pixels_size;
 };
 
 void
@@ -61,19 +63,19 @@ check_options(const DinoR1DetectorOptions *options, GError **error)
            check_edge("longest_edge", options->longest_edge, error);
 }
 
-static DinoR1Backend *
-open_device(const DinoR1DetectorOptions *options, GError **error)
+static gboolean
+open_device(DinoR1Detector *detector, GError **error)
 {
+    const DinoR1DetectorOptions *options = &detector->options;
     const gchar *device = options->device ? options->device : "auto";
 
-    if (g_str_equal(device, "auto") || g_str_equal(device, "cpu"))
-        return dinor1_cpu_backend_new(options->n_threads, dinor1_cpu_detect());
-    if (g_str_equal(device, "cuda") || g_str_has_prefix(device, "cuda:"))
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "device '%s': this build has no CUDA backend", device);
-    else
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "device '%s' is unknown: use auto, cpu, cuda or cuda:N",
-            device);
-    return NULL;
+    detector->backend = dinor1_backend_open(device, options->n_threads, &detector->device, error);
+    if (!detector->backend)
+        return FALSE;
+    detector->pool = dinor1_cpu_backend_get_pool(detector->backend);
+    if (!detector->pool)
+        detector->pool = detector->own_pool = dinor1_pool_new(options->n_threads);
+    return TRUE;
 }
 
 DinoR1Detector *
@@ -85,13 +87,9 @@ dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GE
     dinor1_detector_options_init(&detector->options);
     if (options)
         detector->options = *options;
-    if (!check_options(&detector->options, error))
-        return NULL;
-    detector->backend = open_device(&detector->options, error);
-    if (!detector->backend)
+    if (!check_options(&detector->options, error) || !open_device(detector, error))
         return NULL;
     detector->options.device = NULL; /* the caller's string */
-    detector->device = dinor1_cpu_backend_describe(detector->backend);
     detector->programs = dinor1_programs_new(model, detector->backend);
     detector->preprocess = dinor1_preprocess_new();
     detector->items = g_new(DinoR1Detection, MAX_DETECTIONS);
@@ -105,12 +103,13 @@ dinor1_detector_free(DinoR1Detector *detector)
         return;
     g_clear_pointer(&detector->programs, dinor1_programs_free);
     g_clear_pointer(&detector->backend, dinor1_backend_free);
+    g_clear_pointer(&detector->own_pool, dinor1_pool_free);
+    g_clear_error(&detector->death);
     g_clear_pointer(&detector->preprocess, dinor1_preprocess_free);
     g_clear_pointer(&detector->tokens, dinor1_token_set_free);
     dinor1_model_unref(detector->model);
     g_free(detector->device);
     g_free(detector->items);
-    g_free(detector->pixels);
     g_free(detector);
 }
 
@@ -124,6 +123,28 @@ const gchar *
 dinor1_detector_get_device(const DinoR1Detector *detector)
 {
     return detector->device;
+}
+
+gboolean
+dinor1_detector_is_dead(const DinoR1Detector *detector)
+{
+    return detector->death != NULL;
+}
+
+gboolean
+dinor1_detector_begin(DinoR1Detector *detector, GError **error)
+{
+    if (detector->death)
+        g_propagate_error(error, g_error_copy(detector->death));
+    return detector->death == NULL;
+}
+
+gboolean
+dinor1_detector_end(DinoR1Detector *detector, gboolean done)
+{
+    if (!done && !detector->death)
+        detector->backend->klass->sync(detector->backend, &detector->death);
+    return done;
 }
 
 DinoR1Program *
@@ -162,21 +183,12 @@ load_pixels(
     DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image, gint width, gint height, GError **error)
 {
     const DinoR1Config *config = dinor1_model_get_config(detector->model);
-    const gsize size = (gsize)width * (gsize)height * 3 * sizeof(gfloat);
-    gfloat *pixels = dinor1_program_map(program, "pixel_values");
-    const gboolean staged = pixels == NULL;
+    gfloat *pixels = dinor1_program_stage(program, "pixel_values", error);
 
-    if (staged) {
-        if (detector->pixels_size < size) {
-            detector->pixels = g_realloc(detector->pixels, size);
-            detector->pixels_size = size;
-        }
-        pixels = detector->pixels;
-    }
-    if (!dinor1_preprocess_run(detector->preprocess, image, width, height, config->rescale_factor, config->image_mean,
-            config->image_std, dinor1_cpu_backend_get_pool(detector->backend), pixels, error))
-        return FALSE;
-    return !staged || dinor1_program_set(program, "pixel_values", pixels, size, error);
+    return pixels &&
+           dinor1_preprocess_run(detector->preprocess, image, width, height, config->rescale_factor, config->image_mean,
+               config->image_std, detector->pool, pixels, error) &&
+           dinor1_program_push(program, "pixel_values", error);
 }
 
 /* @box clipped to the image, as (cx, cy, w, h), 0 … 1. */
@@ -218,9 +230,9 @@ check_embed(const DinoR1Detector *detector, const DinoR1Image *image, guint n_bo
     return dinor1_image_check(image, error);
 }
 
-gboolean
-dinor1_detector_embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes, guint n_boxes,
-    gfloat *embeddings, GError **error)
+static gboolean
+embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes, guint n_boxes, gfloat *embeddings,
+    GError **error)
 {
     const gsize d = (gsize)dinor1_model_get_embedding_size(detector->model);
     DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_PROMPT_ENCODER, .n_tokens = (gint)n_boxes};
@@ -243,6 +255,14 @@ dinor1_detector_embed(DinoR1Detector *detector, const DinoR1Image *image, const 
 }
 
 gboolean
+dinor1_detector_embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes, guint n_boxes,
+    gfloat *embeddings, GError **error)
+{
+    return dinor1_detector_begin(detector, error) &&
+           dinor1_detector_end(detector, embed(detector, image, boxes, n_boxes, embeddings, error));
+}
+
+gboolean
 dinor1_detector_add_prompt(DinoR1Detector *detector, DinoR1PromptBank *bank, const gchar *label,
     const DinoR1Image *image, const DinoR1Box *box, const gchar *source, GError **error)
 {
@@ -258,10 +278,12 @@ dinor1_detector_set_prompts(DinoR1Detector *detector, const DinoR1PromptBank *ba
 {
     DinoR1TokenSet *tokens;
 
+    if (!dinor1_detector_begin(detector, error))
+        return FALSE;
     detector->holder = NULL; /* other tokens, and encoding text may evict it */
     tokens = dinor1_prompt_tokens_new(detector->model, detector->programs, bank, error);
     if (!tokens)
-        return FALSE;
+        return dinor1_detector_end(detector, FALSE);
     dinor1_token_set_free(detector->tokens);
     detector->tokens = tokens;
     return TRUE;
@@ -281,14 +303,15 @@ load_tokens(DinoR1Detector *detector, DinoR1Program *program, GError **error)
     return TRUE;
 }
 
-static guint
-read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image)
+static gboolean
+read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image, guint *n, GError **error)
 {
     const DinoR1ModelType type = dinor1_model_get_config(detector->model)->type;
     const DinoR1Tensor *logits = dinor1_graph_find(dinor1_program_get_graph(program), "logits");
+    const gfloat *scores = dinor1_program_pull(program, "logits", error);
     const DinoR1RawDetections raw = {
-        .logits = dinor1_program_map(program, "logits"),
-        .boxes = dinor1_program_map(program, "pred_boxes"),
+        .logits = scores,
+        .boxes = scores ? dinor1_program_pull(program, "pred_boxes", error) : NULL,
         .n_queries = (guint)logits->shape.dims[1],
         .tokens = detector->tokens,
         .token_score = type == DINOR1_MODEL_GROUNDING_DINO ? DINOR1_TOKEN_SCORE_MAX : DINOR1_TOKEN_SCORE_MEAN,
@@ -298,17 +321,19 @@ read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Im
         .nms = detector->options.nms,
     };
 
-    return dinor1_postprocess(&raw, detector->items, detector->options.max_detections);
+    if (!raw.boxes)
+        return FALSE;
+    *n = dinor1_postprocess(&raw, detector->items, detector->options.max_detections);
+    return TRUE;
 }
 
-gboolean
-dinor1_detector_detect(DinoR1Detector *detector, const DinoR1Image *image, DinoR1DetectionList *found, GError **error)
+static gboolean
+detect(DinoR1Detector *detector, const DinoR1Image *image, guint *n_found, GError **error)
 {
     DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR};
     DinoR1Program *program;
     gboolean is_new;
 
-    *found = (DinoR1DetectionList){detector->items, 0};
     if (!dinor1_image_check(image, error))
         return FALSE;
     if (!detector->tokens || detector->tokens->n_tokens == 0)
@@ -320,8 +345,14 @@ dinor1_detector_detect(DinoR1Detector *detector, const DinoR1Image *image, DinoR
         return FALSE;
     if ((is_new || detector->holder != program) && !load_tokens(detector, program, error))
         return FALSE;
-    if (!load_pixels(detector, program, image, key.width, key.height, error) || !dinor1_program_run(program, error))
-        return FALSE;
-    found->n_items = read_detections(detector, program, image);
-    return TRUE;
+    return load_pixels(detector, program, image, key.width, key.height, error) && dinor1_program_run(program, error) &&
+           read_detections(detector, program, image, n_found, error);
+}
+
+gboolean
+dinor1_detector_detect(DinoR1Detector *detector, const DinoR1Image *image, DinoR1DetectionList *found, GError **error)
+{
+    *found = (DinoR1DetectionList){detector->items, 0};
+    return dinor1_detector_begin(detector, error) &&
+           dinor1_detector_end(detector, detect(detector, image, &found->n_items, error));
 }

@@ -8,6 +8,11 @@
 
 G_BEGIN_DECLS
 
+/* Around everything that may use the device. begin: FALSE with the error that its device died of. end: returns @done;
+ * after a failure it finds out whether the device lives. */
+gboolean dinor1_detector_begin(DinoR1Detector *detector, GError **error);
+gboolean dinor1_detector_end(DinoR1Detector *detector, gboolean done);
+
 /* A program of the detector, whose inputs the caller may overwrite: the next detection loads them again. */
 DinoR1Program *dinor1_detector_get_program(
     DinoR1Detector *detector, const DinoR1ProgramKey *key, gboolean *is_new, GError **error);

@@ -154,14 +154,31 @@ summarise(DinoR1Program *program, const gdouble *seconds)
     return profile;
 }
 
-DinoR1Profile *
-dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint n_prompts, guint runs, GError **error)
+static DinoR1Profile *
+profile_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, guint runs, GError **error)
 {
-    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR, .n_tokens = (gint)n_prompts};
     g_autofree gdouble *seconds = NULL;
     DinoR1Profile *profile;
     DinoR1Program *program;
     gboolean is_new;
+
+    program = dinor1_detector_get_program(detector, key, &is_new, error);
+    if (!program || !fill_inputs(program, (guint)key->n_tokens, error))
+        return NULL;
+    seconds = g_new0(gdouble, dinor1_graph_get_nodes(dinor1_program_get_graph(program))->len);
+    if (!measure(program, runs, seconds, error))
+        return NULL;
+    profile = summarise(program, seconds);
+    profile->input_width = key->width;
+    profile->input_height = key->height;
+    return profile;
+}
+
+DinoR1Profile *
+dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint n_prompts, guint runs, GError **error)
+{
+    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR, .n_tokens = (gint)n_prompts};
+    DinoR1Profile *profile;
 
     if (width < 1 || height < 1 || width > DINOR1_IMAGE_MAX_SIDE || height > DINOR1_IMAGE_MAX_SIDE || n_prompts < 1 ||
         n_prompts > MAX_PROFILE_PROMPTS) {
@@ -170,16 +187,11 @@ dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint
             DINOR1_IMAGE_MAX_SIDE, MAX_PROFILE_PROMPTS);
         return NULL;
     }
+    if (!dinor1_detector_begin(detector, error))
+        return NULL;
     dinor1_detector_get_input_size(detector, width, height, &key.width, &key.height);
-    program = dinor1_detector_get_program(detector, &key, &is_new, error);
-    if (!program || !fill_inputs(program, n_prompts, error))
-        return NULL;
-    seconds = g_new0(gdouble, dinor1_graph_get_nodes(dinor1_program_get_graph(program))->len);
-    if (!measure(program, runs, seconds, error))
-        return NULL;
-    profile = summarise(program, seconds);
-    profile->input_width = key.width;
-    profile->input_height = key.height;
+    profile = profile_program(detector, &key, runs, error);
+    dinor1_detector_end(detector, profile != NULL);
     return profile;
 }
 

@@ -87,6 +87,18 @@ choose_entry(DinoR1Programs *programs, const DinoR1ProgramKey *key)
     return oldest;
 }
 
+/* What a frame fills and reads, so that no frame allocates it. */
+static gboolean
+stage(DinoR1Program *program, DinoR1ProgramKind kind, GError **error)
+{
+    if (kind == DINOR1_PROGRAM_TEXT_ENCODER)
+        return TRUE;
+    if (!dinor1_program_stage(program, "pixel_values", error))
+        return FALSE;
+    return kind != DINOR1_PROGRAM_DETECTOR ||
+           (dinor1_program_stage(program, "logits", error) && dinor1_program_stage(program, "pred_boxes", error));
+}
+
 DinoR1Program *
 dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gboolean *is_new, GError **error)
 {
@@ -100,6 +112,8 @@ dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gbool
     g_clear_pointer(&entry->program, dinor1_program_free);
     entry->program = dinor1_program_new(build(programs, key), programs->backend, error);
     entry->key = *key;
+    if (entry->program && !stage(entry->program, key->kind, error))
+        g_clear_pointer(&entry->program, dinor1_program_free);
     if (!entry->program)
         entry->used = 0;
     return entry->program;

@@ -20,6 +20,7 @@ typedef struct {
     Place place;
     gint buffer; /* index into the plan of its arena, -1 = none */
     gpointer data;
+    gpointer staged; /* the host's copy, where @data is a device's and someone asked for one */
 } Slot;
 
 /* Planned memory: buffers, then one allocation for all of them. */
@@ -372,6 +373,8 @@ dinor1_program_free(DinoR1Program *program)
         program->backend->klass->release(program->backend, program->statics.memory);
     g_array_unref(program->arena.buffers);
     g_array_unref(program->statics.buffers);
+    for (guint i = 0; i < program->n_slots; i++)
+        g_free(program->slots[i].staged);
     g_free(program->slots);
     g_free(program->live);
     g_free(program->fixed);
@@ -387,14 +390,26 @@ dinor1_program_get_graph(DinoR1Program *program)
     return program->graph;
 }
 
-static gpointer
-find_data(DinoR1Program *program, const gchar *name, gsize size, GError **error)
+static const DinoR1Tensor *
+find_tensor(DinoR1Program *program, const gchar *name, GError **error)
 {
     const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
 
-    if (!tensor || tensor_bytes(tensor) != size) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED, "no input or output '%s' of %" G_GSIZE_FORMAT " bytes",
-            name, size);
+    if (!tensor)
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED, "no input or output '%s'", name);
+    return tensor;
+}
+
+static gpointer
+find_data(DinoR1Program *program, const gchar *name, gsize size, GError **error)
+{
+    const DinoR1Tensor *tensor = find_tensor(program, name, error);
+
+    if (!tensor)
+        return NULL;
+    if (tensor_bytes(tensor) != size) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
+            "'%s' has %" G_GSIZE_FORMAT " bytes, not %" G_GSIZE_FORMAT, name, tensor_bytes(tensor), size);
         return NULL;
     }
     return program->slots[root(tensor)->id].data;
@@ -422,6 +437,42 @@ dinor1_program_map(DinoR1Program *program, const gchar *name)
     const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
 
     return tensor && program->backend->host_memory ? program->slots[root(tensor)->id].data : NULL;
+}
+
+gpointer
+dinor1_program_stage(DinoR1Program *program, const gchar *name, GError **error)
+{
+    const DinoR1Tensor *tensor = find_tensor(program, name, error);
+    Slot *slot;
+
+    if (!tensor)
+        return NULL;
+    slot = &program->slots[root(tensor)->id];
+    if (program->backend->host_memory)
+        return slot->data;
+    if (!slot->staged)
+        slot->staged = g_malloc(tensor_bytes(tensor));
+    return slot->staged;
+}
+
+gboolean
+dinor1_program_push(DinoR1Program *program, const gchar *name, GError **error)
+{
+    gconstpointer from = dinor1_program_stage(program, name, error);
+
+    return from && (program->backend->host_memory || dinor1_program_set(program, name, from,
+                                                         tensor_bytes(dinor1_graph_find(program->graph, name)), error));
+}
+
+gconstpointer
+dinor1_program_pull(DinoR1Program *program, const gchar *name, GError **error)
+{
+    gpointer to = dinor1_program_stage(program, name, error);
+
+    if (to && !program->backend->host_memory &&
+        !dinor1_program_get(program, name, to, tensor_bytes(dinor1_graph_find(program->graph, name)), error))
+        return NULL;
+    return to;
 }
 
 gboolean

@@ -28,6 +28,14 @@ gboolean dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer 
 /* The memory of an input or output itself when the backend's memory is the host's; NULL otherwise. */
 gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);
 
+/* Host memory for an input or output on every backend: the tensor's own if the host can reach it, else a copy that is
+ * allocated by the first call (so make that when planning) and lives as long as the program. Filling an input's takes
+ * effect with a push. */
+gpointer dinor1_program_stage(DinoR1Program *program, const gchar *name, GError **error);
+gboolean dinor1_program_push(DinoR1Program *program, const gchar *name, GError **error);
+/* Returns: the output in its staging memory, valid until the next run. */
+gconstpointer dinor1_program_pull(DinoR1Program *program, const gchar *name, GError **error);
+
 gboolean dinor1_program_run(DinoR1Program *program, GError **error);
 /* One stage of a run; the stages must be run in order. */
 gboolean dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error);

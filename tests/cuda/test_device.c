@@ -40,7 +40,7 @@ test_open(void)
     g_assert_cmpstr(cpu->klass->name, ==, "cpu");
     g_assert_cmpstr(any->klass->name, ==, "cpu");
     g_assert_true(g_str_has_prefix(cpu_text, "cpu, 2 threads, "));
-    /* The folder of this test has no module "cuda". */
+    /* The folders of this test have no module "cuda". */
     g_assert_true(g_str_has_prefix(auto_text, "cpu, 1 thread, "));
     g_assert_nonnull(strstr(auto_text, "(auto: cuda: no module "));
     g_assert_true(g_str_has_prefix(cuda_text, "cuda:0, emulated on the host, "));
@@ -54,7 +54,9 @@ test_refused(void)
     assert_refused("tpu", DINOR1_ERROR_ARGUMENT, "device 'tpu': not auto, cpu, cuda or cuda:N");
     assert_refused("cuda-host:", DINOR1_ERROR_ARGUMENT, "device 'cuda-host:'");
     assert_refused("cuda:-1", DINOR1_ERROR_ARGUMENT, "device 'cuda:-1'");
-    assert_refused("cuda", DINOR1_ERROR_UNSUPPORTED, "/libdinor1-cuda.so");
+    assert_refused("cuda", DINOR1_ERROR_UNSUPPORTED, "cuda: no module libdinor1-cuda.so in ");
+    assert_refused(
+        "cuda:1", DINOR1_ERROR_UNSUPPORTED, ": build and install it (meson's option -Dcuda=enabled), or use ");
     assert_refused("cuda-host:1", DINOR1_ERROR_DEVICE, "cuda:1: there is no such device, only 1");
 }
 

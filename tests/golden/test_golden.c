@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The model against what the published code computed (README.md): every activation of every case, on every level of
- * the CPU backend and both forms of the fusion.
+ * the CPU backend and both forms of the fusion; or on the device that the environment variable DINOR1_TEST_DEVICE
+ * names.
  */
 #include "backend/cpu/cpu.h"
+#include "backend/device.h"
 #include "detector/token_groups.h"
 #include "graph/program.h"
 #include "io/safetensors.h"
@@ -30,6 +32,11 @@ static const Level levels[] = {
     {"avx2-direct", DINOR1_CPU_FAST | DINOR1_CPU_AVX2, 3, DINOR1_FUSION_DIRECT},
     {"avx2-projected", DINOR1_CPU_FAST | DINOR1_CPU_AVX2, 1, DINOR1_FUSION_PROJECTED},
     {"avx512", DINOR1_CPU_ALL, 2, DINOR1_FUSION_AUTO},
+};
+
+static const Level device_levels[] = {
+    {"device-direct", 0, 2, DINOR1_FUSION_DIRECT},
+    {"device-projected", 0, 2, DINOR1_FUSION_PROJECTED},
 };
 
 /* One entry of the manifest on one level. Strings belong to the manifest. */
@@ -369,6 +376,20 @@ data_path(const gchar *folder, const gchar *name, const gchar *suffix)
     return g_test_build_filename(G_TEST_DIST, "data", folder, file, NULL);
 }
 
+static DinoR1Backend *
+open_backend(const Level *level)
+{
+    const gchar *device = g_getenv("DINOR1_TEST_DEVICE");
+    g_autoptr(GError) error = NULL;
+    DinoR1Backend *backend;
+
+    if (!device)
+        return dinor1_cpu_backend_new(level->n_threads, (DinoR1CpuFlags)level->flags);
+    backend = dinor1_backend_open(device, level->n_threads, NULL, &error);
+    g_assert_no_error(error);
+    return backend;
+}
+
 static void
 test_case(gconstpointer data)
 {
@@ -390,7 +411,7 @@ test_case(gconstpointer data)
     g_assert_no_error(error);
     run.model = model = dinor1_model_load(model_path, &error);
     g_assert_no_error(error);
-    run.backend = backend = dinor1_cpu_backend_new(job->level->n_threads, (DinoR1CpuFlags)job->level->flags);
+    run.backend = backend = open_backend(job->level);
     run.d = dinor1_model_get_embedding_size(model);
 
     make_tokens(&run);
@@ -403,9 +424,12 @@ test_case(gconstpointer data)
 static void
 add_case(JsonObject *entry, gdouble tolerance)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
+    const gboolean on_device = g_getenv("DINOR1_TEST_DEVICE") != NULL;
+    const Level *table = on_device ? device_levels : levels;
+
+    for (guint i = 0; i < (on_device ? G_N_ELEMENTS(device_levels) : G_N_ELEMENTS(levels)); i++) {
         const gchar *name = json_object_get_string_member(entry, "name");
-        g_autofree gchar *path = g_strdup_printf("/golden/%s/%s", name, levels[i].name);
+        g_autofree gchar *path = g_strdup_printf("/golden/%s/%s", name, table[i].name);
         Job *job = g_new(Job, 1);
 
         *job = (Job){
@@ -414,7 +438,7 @@ add_case(JsonObject *entry, gdouble tolerance)
             .file = json_object_get_string_member(entry, "file"),
             .text = json_object_get_string_member_with_default(entry, "text", NULL),
             .tolerance = tolerance,
-            .level = &levels[i],
+            .level = &table[i],
         };
         g_test_add_data_func_full(path, job, test_case, g_free);
     }

@@ -107,6 +107,36 @@ test_program(void)
     }
     g_assert_false(dinor1_program_set(program, "a", in, sizeof in - 4, &error));
     g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED);
+    g_assert_cmpstr(error->message, ==, "'a' has 16 bytes, not 12");
+}
+
+/* The staging memory of the CPU's inputs and outputs is their own. */
+static void
+test_staging(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DinoR1Backend) backend = dinor1_cpu_backend_new(1, dinor1_cpu_detect());
+    DinoR1Graph *graph = dinor1_graph_new(NULL, NULL);
+    DinoR1Tensor *a = dinor1_graph_input(graph, "a", DINOR1_F32, DINOR1_SHAPE(2));
+    g_autoptr(DinoR1Program) program = NULL;
+    const gfloat *out;
+    gfloat *in;
+
+    dinor1_graph_output(graph, "twice", dinor1_affine(graph, a, 2, 0));
+    program = dinor1_program_new(graph, backend, &error);
+    g_assert_no_error(error);
+    in = dinor1_program_stage(program, "a", &error);
+    g_assert_true(in == dinor1_program_map(program, "a"));
+    in[0] = 3;
+    in[1] = 4;
+    g_assert_true(dinor1_program_push(program, "a", &error) && dinor1_program_run(program, &error));
+    out = dinor1_program_pull(program, "twice", &error);
+    g_assert_true(out == dinor1_program_map(program, "twice"));
+    g_assert_cmpfloat(out[0], ==, 6);
+    g_assert_cmpfloat(out[1], ==, 8);
+    g_assert_null(dinor1_program_stage(program, "b", &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED);
+    g_assert_cmpstr(error->message, ==, "no input or output 'b'");
 }
 
 static gboolean
@@ -162,6 +192,7 @@ main(int argc, char **argv)
     g_test_add_func("/graph/reshape", test_reshape);
     g_test_add_func("/graph/weights", test_weights);
     g_test_add_func("/graph/program", test_program);
+    g_test_add_func("/graph/staging", test_staging);
     g_test_add_func("/plan/no-overlap", test_plan);
     g_test_add_func("/plan/shares", test_plan_shares);
     return g_test_run();

@@ -39,7 +39,7 @@ void dinor1_cpu_kernels_init(DinoR1CpuKernels *kernels, DinoR1CpuFlags flags);
 /* @n_threads: 0 = one per processor. */
 DinoR1Backend *dinor1_cpu_backend_new(guint n_threads, DinoR1CpuFlags flags);
 guint dinor1_cpu_backend_get_n_threads(DinoR1Backend *backend);
-/* The backend's threads, for host work between two runs. */
+/* The backend's threads, for host work between two runs. NULL: @backend is another device's. */
 DinoR1Pool *dinor1_cpu_backend_get_pool(DinoR1Backend *backend);
 /* For people: "cpu, 2 threads, AVX2". (transfer full) */
 gchar *dinor1_cpu_backend_describe(DinoR1Backend *backend);

@@ -116,7 +116,7 @@ dinor1_cpu_backend_get_n_threads(DinoR1Backend *backend)
 DinoR1Pool *
 dinor1_cpu_backend_get_pool(DinoR1Backend *backend)
 {
-    return ((CpuBackend *)backend)->pool;
+    return backend->klass == &cpu_class ? ((CpuBackend *)backend)->pool : NULL;
 }
 
 static const gchar *

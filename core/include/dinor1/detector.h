@@ -33,8 +33,8 @@ G_BEGIN_DECLS
 typedef struct _DinoR1Detector DinoR1Detector;
 
 typedef struct {
-    const gchar *device;  /* "auto", "cpu", "cuda" or "cuda:N"; NULL = "auto" */
-    guint n_threads;      /* CPU threads; 0 = as many as the machine has */
+    const gchar *device;  /* "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:N"; NULL = "auto" */
+    guint n_threads;      /* CPU threads; 0 = as many as the machine has; on a GPU they only prepare pictures */
     gfloat threshold;     /* detections below this score are dropped, 0 … 1 */
     gfloat nms;           /* class-wise NMS at this IoU; 0 = off (the model is NMS-free) */
     guint max_detections; /* 1 … 10000 */
@@ -61,14 +61,19 @@ typedef struct {
  * dinor1_detector_new:
  * @options: (nullable): NULL = the defaults; copied
  *
- * Returns: (transfer full): the detector, holding a reference to @model; NULL with ARGUMENT or DEVICE.
+ * Returns: (transfer full): the detector, holding a reference to @model; NULL with ARGUMENT, UNSUPPORTED (no module for
+ * the device) or DEVICE.
  */
 DINOR1_API DinoR1Detector *dinor1_detector_new(
     DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error);
 DINOR1_API void dinor1_detector_free(DinoR1Detector *detector);
 
-DINOR1_API DinoR1Model *dinor1_detector_get_model(const DinoR1Detector *detector);  /* (transfer none) */
-DINOR1_API const gchar *dinor1_detector_get_device(const DinoR1Detector *detector); /* what it runs on, for people */
+DINOR1_API DinoR1Model *dinor1_detector_get_model(const DinoR1Detector *detector); /* (transfer none) */
+/* What it runs on and, for "auto", why; for people: "cpu, 8 threads, AVX2 (auto: …)". */
+DINOR1_API const gchar *dinor1_detector_get_device(const DinoR1Detector *detector);
+/* TRUE after a failure that its device cannot recover from: every call then fails with DEVICE and the same text. Free
+ * it. A new one works on another device; on a CUDA device, as a rule, only in a new process. */
+DINOR1_API gboolean dinor1_detector_is_dead(const DinoR1Detector *detector);
 
 /* Takes effect on the next detection. */
 DINOR1_API void dinor1_detector_set_threshold(DinoR1Detector *detector, gfloat threshold);
@@ -81,8 +86,8 @@ DINOR1_API void dinor1_detector_set_max_detections(DinoR1Detector *detector, gui
  *
  * Runs backbone, neck and the visual prompt encoder once (spec section 2; all boxes in one run).
  *
- * Returns: TRUE; FALSE with ARGUMENT (a box is outside, empty or not finite; names it) or UNSUPPORTED (the model has
- * no visual prompt encoder).
+ * Returns: TRUE; FALSE with ARGUMENT (a box is outside, empty or not finite; names it), UNSUPPORTED (the model has
+ * no visual prompt encoder) or DEVICE.
  */
 DINOR1_API gboolean dinor1_detector_embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes,
     guint n_boxes, gfloat *embeddings, GError **error);
@@ -97,8 +102,8 @@ DINOR1_API gboolean dinor1_detector_add_prompt(DinoR1Detector *detector, DinoR1P
  * Takes what @bank holds now (text phrases are encoded here); later changes of @bank need another call. An empty bank
  * is legal: detection then finds nothing and costs nothing.
  *
- * Returns: TRUE; FALSE with MISMATCH, ARGUMENT (more text tokens than the model's limit), UNSUPPORTED; the prompts
- * set before stay in force.
+ * Returns: TRUE; FALSE with MISMATCH, ARGUMENT (more text tokens than the model's limit), UNSUPPORTED or DEVICE; the
+ * prompts set before stay in force.
  */
 DINOR1_API gboolean dinor1_detector_set_prompts(DinoR1Detector *detector, const DinoR1PromptBank *bank, GError **error);
 

@@ -59,12 +59,15 @@ class Stream
     unsigned generation_ = 0, working_ = 0;
     bool quit_ = false;
     cudaError_t error_ = cudaSuccess;
+    unsigned long until_fault_ = 0; /* launches; 0 = none is planned */
 };
 
 Stream::Stream()
 {
     const unsigned n = std::min(std::max(std::thread::hardware_concurrency(), 1u), MAX_WORKERS);
+    const char *fault = std::getenv("DINOR1_EMULATOR_FAULT");
 
+    until_fault_ = fault ? std::strtoul(fault, nullptr, 10) : 0;
     for (unsigned i = 0; i < n; i++)
         workers_.emplace_back([this] { work(); });
 }
@@ -126,6 +129,11 @@ Stream::launch(const Launch &launch)
     if (!blocks.x || !blocks.y || !blocks.z || blocks.x > 0x7fffffff || blocks.y > MAX_GRID || blocks.z > MAX_GRID ||
         n_threads == 0 || n_threads > 1024 || threads.z > 64 || launch.shared_size > MAX_SHARED)
         return cudaErrorInvalidConfiguration;
+    /* As a kernel that faults: the launch itself is fine, whatever comes next is told. */
+    if (until_fault_ && --until_fault_ == 0) {
+        error_ = cudaErrorLaunchFailure;
+        return cudaSuccess;
+    }
     std::unique_lock<std::mutex> lock(mutex_);
     job_ = launch;
     n_blocks_ = (size_t)blocks.x * blocks.y * blocks.z;
