@@ -165,8 +165,8 @@ annotate_source(const Options *options, const Source *source, DinoR1Detector *de
         return FALSE;
     g_clear_pointer(&progress, progress_free);
     if (!options->quiet)
-        g_printerr("dinor1: %s: %u images, %u boxes\n", options->output, dinor1_coco_get_n_images(coco),
-            dinor1_coco_get_n_annotations(coco));
+        g_printerr("dinor1: %s: %u images, %u boxes, found on %s\n", options->output, dinor1_coco_get_n_images(coco),
+            dinor1_coco_get_n_annotations(coco), dinor1_detector_get_device(detector));
     return TRUE;
 }
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "command.h"
+#include "model_options.h"
 #include "profile_table.h"
 
 #include <dinor1/dinor1.h>
@@ -221,7 +222,7 @@ cmd_bench(gint argc, gchar **argv)
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},
         {"prompts", 0, 0, G_OPTION_ARG_INT, &options.prompts, "number of prompts (4)", "N"},
         {"runs", 0, 0, G_OPTION_ARG_INT, &options.runs, "how often to measure (10)", "N"},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, DEVICE_HELP, "DEVICE"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "CPU threads (0 = all)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},

@@ -282,6 +282,8 @@ evaluate(const Options *options, GError **error)
     if (!check_options(options, error) || (options->list && !(sets = set_list_load(options->list, flags, error))) ||
         !(detector = make_detector(options, error)))
         return FALSE;
+    if (!options->quiet)
+        g_printerr("dinor1: the model runs on %s\n", dinor1_detector_get_device(detector));
     interrupt_catch();
     return sets ? evaluate_sets(options, sets, detector, error) : evaluate_one(options, detector, error);
 }
@@ -323,7 +325,7 @@ parse_and_evaluate(gint argc, gchar **argv, Options *options, GError **error)
         {"curve", 0, 0, G_OPTION_ARG_FILENAME, &options->curve, "draw precision over recall (.svg or .png)", "FILE"},
         {"limit", 0, 0, G_OPTION_ARG_INT, &options->limit, "only the first N images (0 = all)", "N"},
         MODEL_OPTION_ENTRIES(options->model),
-        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress", NULL},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, "no progress, and not what the model runs on", NULL},
         {NULL},
     };
 

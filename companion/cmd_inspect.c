@@ -2,13 +2,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "command.h"
+#include "model_options.h"
 #include "profile_table.h"
 
 #include <dinor1/dinor1.h>
 #include <string.h>
 
 typedef struct {
-    gchar *model, *size;
+    gchar *model, *size, *device;
     gint prompts;
     gboolean tensors, json;
 } Options;
@@ -30,7 +31,7 @@ static const CommandHelp help = {
     .name = "dinor1 inspect",
     .summary =
         "Shows what a model is and costs: its configuration, parameters by module, and for a picture of the given\n"
-        "size the multiply-accumulates by module and op, and the memory.",
+        "size the multiply-accumulates by module and op, and the memory that the device needs.",
     .description = "Examples:\n"
                    "  dinor1 inspect --model models/dinor1-nano\n"
                    "  dinor1 inspect --model DIR --size 1920x1080 --prompts 8 --json\n",
@@ -171,14 +172,16 @@ print_tensors(const DinoR1Model *model)
 }
 
 static void
-print_text(const Options *options, DinoR1Model *model, const GArray *groups, const DinoR1Profile *profile)
+print_text(const Options *options, const DinoR1Detector *detector, const GArray *groups, const DinoR1Profile *profile)
 {
+    DinoR1Model *model = dinor1_detector_get_model(detector);
+
     print_model(model);
     if (options->tensors)
         print_tensors(model);
     print_groups(groups);
-    g_print("\na picture of %s with %d prompts is seen as %dx%d:\n", get_size(options), options->prompts,
-        profile->input_width, profile->input_height);
+    g_print("\non %s\na picture of %s with %d prompts is seen as %dx%d:\n", dinor1_detector_get_device(detector),
+        get_size(options), options->prompts, profile->input_width, profile->input_height);
     profile_table_print("module", profile->modules, profile->n_modules);
     g_print("\n");
     profile_table_print("op", profile->ops, profile->n_ops);
@@ -243,8 +246,9 @@ build_tensors(JsonBuilder *builder, const DinoR1Model *model)
 }
 
 static void
-print_json(const Options *options, DinoR1Model *model, const GArray *groups, const DinoR1Profile *profile)
+print_json(const Options *options, const DinoR1Detector *detector, const GArray *groups, const DinoR1Profile *profile)
 {
+    DinoR1Model *model = dinor1_detector_get_model(detector);
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
     json_builder_begin_object(builder);
@@ -252,6 +256,8 @@ print_json(const Options *options, DinoR1Model *model, const GArray *groups, con
     build_groups(builder, groups);
     if (options->tensors)
         build_tensors(builder, model);
+    json_builder_set_member_name(builder, "device");
+    json_builder_add_string_value(builder, dinor1_detector_get_device(detector));
     profile_build_json(builder, profile);
     json_builder_end_object(builder);
     json_print(builder);
@@ -264,16 +270,20 @@ inspect(const Options *options, GError **error)
     g_autoptr(DinoR1Detector) detector = NULL;
     g_autoptr(DinoR1Profile) profile = NULL;
     g_autoptr(GArray) groups = NULL;
+    DinoR1DetectorOptions settings;
     gint width, height;
 
+    dinor1_detector_options_init(&settings);
+    settings.device = options->device ? options->device : settings.device;
     if (!command_require("--model", options->model, error) ||
         !command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) ||
         !command_parse_size(get_size(options), &width, &height, error) ||
-        !(model = dinor1_model_load(options->model, error)) || !(detector = dinor1_detector_new(model, NULL, error)) ||
+        !(model = dinor1_model_load(options->model, error)) ||
+        !(detector = dinor1_detector_new(model, &settings, error)) ||
         !(profile = dinor1_detector_profile(detector, width, height, (guint)options->prompts, 0, error)))
         return FALSE;
     groups = group_tensors(model);
-    (options->json ? print_json : print_text)(options, model, groups, profile);
+    (options->json ? print_json : print_text)(options, detector, groups, profile);
     return TRUE;
 }
 
@@ -285,6 +295,7 @@ cmd_inspect(gint argc, gchar **argv)
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options.model, "model directory (required)", "DIR"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},
         {"prompts", 0, 0, G_OPTION_ARG_INT, &options.prompts, "number of prompts (4)", "N"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, DEVICE_HELP, "DEVICE"},
         {"tensors", 0, 0, G_OPTION_ARG_NONE, &options.tensors, "also list every tensor", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},
@@ -294,5 +305,6 @@ cmd_inspect(gint argc, gchar **argv)
 
     g_free(options.model);
     g_free(options.size);
+    g_free(options.device);
     return done ? EXIT_OK : command_fail(error);
 }

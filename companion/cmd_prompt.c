@@ -60,7 +60,7 @@ parse_and_act(
         {"skip-bad", 0, 0, G_OPTION_ARG_NONE, &options->skip_bad, "leave out what is bad in annotations and pictures",
             NULL},
         {"append", 'a', 0, G_OPTION_ARG_NONE, &options->append, "add to what BANK holds already", NULL},
-        {"device", 0, 0, G_OPTION_ARG_STRING, &options->model.device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options->model.device, DEVICE_HELP, "DEVICE"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options->model.threads, "CPU threads (0 = all)", "N"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model.model, "model directory (required)", "DIR"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},

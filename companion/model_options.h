@@ -13,12 +13,14 @@ typedef struct {
     gint threads, size;
 } ModelOptions;
 
+#define DEVICE_HELP "auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N (auto)"
+
 /* Their entries in a command's list of options. @o: the structure itself */
 #define MODEL_OPTION_ENTRIES(o)                                                                                        \
     {"model", 'm', 0, G_OPTION_ARG_FILENAME, &(o).model, "model directory (required)", "DIR"},                         \
         {"size", 0, 0, G_OPTION_ARG_INT, &(o).size, "scale the picture's shortest side to this (0 = the model's)",     \
             "PIXELS"},                                                                                                 \
-        {"device", 0, 0, G_OPTION_ARG_STRING, &(o).device, "auto, cpu, cuda or cuda:N (auto)", "DEVICE"},              \
+        {"device", 0, 0, G_OPTION_ARG_STRING, &(o).device, DEVICE_HELP, "DEVICE"},                                     \
     {                                                                                                                  \
         "threads", 0, 0, G_OPTION_ARG_INT, &(o).threads, "CPU threads (0 = all)", "N"                                  \
     }

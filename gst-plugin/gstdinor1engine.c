@@ -41,6 +41,12 @@ gst_dinor1_engine_get_device(const GstDinoR1Engine *engine)
 }
 
 gboolean
+gst_dinor1_engine_is_dead(const GstDinoR1Engine *engine)
+{
+    return dinor1_detector_is_dead(engine->detector);
+}
+
+gboolean
 gst_dinor1_engine_has_prompts(const GstDinoR1Engine *engine)
 {
     return dinor1_prompt_bank_get_n_classes(engine->bank) > 0;

@@ -17,6 +17,7 @@ GstDinoR1Engine *gst_dinor1_engine_new(
 void gst_dinor1_engine_free(GstDinoR1Engine *engine);
 
 const gchar *gst_dinor1_engine_get_device(const GstDinoR1Engine *engine);
+gboolean gst_dinor1_engine_is_dead(const GstDinoR1Engine *engine); /* its device failed for good */
 gboolean gst_dinor1_engine_has_prompts(const GstDinoR1Engine *engine);
 void gst_dinor1_engine_set_limits(GstDinoR1Engine *engine, gfloat threshold, guint max_detections);
 

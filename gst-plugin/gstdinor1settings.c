@@ -40,11 +40,13 @@ install_model(GObjectClass *klass)
             "Model directory in Hugging Face layout (config.json, model.safetensors), e.g. models/dinor1-nano", NULL,
             FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_DEVICE,
-        g_param_spec_string(
-            "device", "Device", "Where the model runs: auto, cpu, cuda or cuda:N", DEFAULT_DEVICE, FIXED));
+        g_param_spec_string("device", "Device",
+            "Where the model runs: auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N", DEFAULT_DEVICE,
+            FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_THREADS,
-        g_param_spec_uint(
-            "threads", "Threads", "CPU threads of the model (0 = as many as the machine has)", 0, 1024, 0, FIXED));
+        g_param_spec_uint("threads", "Threads",
+            "CPU threads of the model, or what prepares its frames for a GPU (0 = as many as the machine has)", 0, 1024,
+            0, FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_SHORTEST_EDGE,
         g_param_spec_int("shortest-edge", "Shortest edge",
             "Frames are resized so that their shortest side has this many pixels: smaller is faster and misses small "

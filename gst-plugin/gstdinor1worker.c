@@ -41,15 +41,25 @@ gst_dinor1_job_free(GstDinoR1Job *job)
     g_free(job);
 }
 
+/* Takes @error of a prompt that could not be had: a warning, unless nothing more can be had at all. */
+static void
+keep_failure(GstDinoR1Engine *engine, GstDinoR1Job *job, GError *error)
+{
+    if (gst_dinor1_engine_is_dead(engine))
+        job->error = error;
+    else
+        g_ptr_array_add(job->warnings, error);
+}
+
 static void
 embed_boxes(GstDinoR1Engine *engine, GstDinoR1Job *job, const DinoR1Image *image)
 {
-    for (GList *link = job->boxes.head; link; link = link->next) {
+    for (GList *link = job->boxes.head; link && !job->error; link = link->next) {
         const GstDinoR1BoxPrompt *prompt = link->data;
         GError *error = NULL;
 
         if (!gst_dinor1_engine_add_prompt(engine, prompt->label, image, &prompt->box, &error))
-            g_ptr_array_add(job->warnings, error);
+            keep_failure(engine, job, error);
     }
 }
 
@@ -57,7 +67,7 @@ static void
 work_on_image(GstDinoR1Engine *engine, GstDinoR1Job *job, const DinoR1Image *image)
 {
     embed_boxes(engine, job, image);
-    if (job->infer && gst_dinor1_engine_has_prompts(engine))
+    if (!job->error && job->infer && gst_dinor1_engine_has_prompts(engine))
         job->inferred = gst_dinor1_engine_detect(engine, image, job->objects, &job->error);
 }
 
@@ -84,8 +94,9 @@ work(GstDinoR1Engine *engine, GstDinoR1Job *job)
 
     gst_dinor1_engine_set_limits(engine, job->threshold, job->max_detections);
     if (job->load_prompts && !gst_dinor1_engine_load_prompts(engine, job->prompts, &error))
-        g_ptr_array_add(job->warnings, error);
-    work_on_frame(engine, job);
+        keep_failure(engine, job, error);
+    if (!job->error)
+        work_on_frame(engine, job);
     job->has_prompts = gst_dinor1_engine_has_prompts(engine);
 }
 
