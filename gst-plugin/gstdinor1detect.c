@@ -26,48 +26,14 @@
  *     threshold=0.4 ! dinor1json location=cups.jsonl ! fakesink
  * ]| Finds what a bank made by `dinor1 prompt` describes and writes a line of JSON per frame.
  */
-#include "gstdinor1detect.h"
-
 #include "gstdinor1boxprompt.h"
+#include "gstdinor1detectprivate.h"
 #include "gstdinor1error.h"
 #include "gstdinor1frame.h"
 #include "gstdinor1object.h"
-#include "gstdinor1settings.h"
-#include "gstdinor1worker.h"
 
-/* How long a live frame waits for its boxes when its caps do not say how long it lasts, and at most. */
-#define DEFAULT_PATIENCE (20 * GST_MSECOND)
-#define MAX_PATIENCE     (100 * GST_MSECOND)
-
-/* A sink that is late for other reasons than inference must not blind the detector for longer. */
-#define MAX_BLIND GST_SECOND
-
-GST_DEBUG_CATEGORY_STATIC(gst_dinor1_detect_debug);
+GST_DEBUG_CATEGORY(gst_dinor1_detect_debug);
 #define GST_CAT_DEFAULT gst_dinor1_detect_debug
-
-struct _GstDinoR1Detect {
-    GstBaseTransform parent;
-
-    /* Any thread, under the object lock. */
-    GstDinoR1Settings settings;
-    gboolean started;
-    gboolean prompts_changed; /* settings.prompts is newer than what the engine uses */
-    GQueue boxes;             /* of GstDinoR1BoxPrompt, for the next frame */
-    GstClockTime late_until;  /* running time; frames up to it would reach the sink late */
-    GstClockTime patience;    /* how long a live frame waits for its boxes */
-    gboolean live;            /* upstream is */
-
-    /* The streaming thread; start() and stop() when it does not run. */
-    GstDinoR1Worker *worker;
-    GstVideoInfo info;
-    GArray *objects;   /* of GstDinoR1Object: what was found last */
-    gboolean fresh;    /* … in the frame at hand */
-    gboolean outdated; /* the job at hand is about a picture of before a seek or a change of caps */
-    gboolean has_prompts;
-    gboolean warned_no_prompts;
-    guint frames_since_inference; /* G_MAXUINT = infer as soon as possible */
-    GstClockTime last_inference;  /* running time of its frame */
-};
 
 G_DEFINE_TYPE_WITH_CODE(GstDinoR1Detect, gst_dinor1_detect, GST_TYPE_BASE_TRANSFORM,
     GST_DEBUG_CATEGORY_INIT(gst_dinor1_detect_debug, "dinor1detect", 0, "DINO-R1 detector"))
@@ -77,19 +43,6 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
     "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)));
-
-/* The stream jumped or changed: boxes found before belong to other pictures. */
-static void
-forget_frames(GstDinoR1Detect *self)
-{
-    g_array_set_size(self->objects, 0);
-    self->outdated = self->worker && gst_dinor1_worker_is_busy(self->worker);
-    self->frames_since_inference = G_MAXUINT;
-    self->last_inference = GST_CLOCK_TIME_NONE;
-    GST_OBJECT_LOCK(self);
-    self->late_until = GST_CLOCK_TIME_NONE;
-    GST_OBJECT_UNLOCK(self);
-}
 
 static void
 clear_boxes(GstDinoR1Detect *self)
@@ -177,7 +130,7 @@ gst_dinor1_detect_start(GstBaseTransform *trans)
     GstDinoR1Detect *self = GST_DINOR1_DETECT(trans);
     g_autoptr(GError) error = NULL;
 
-    forget_frames(self);
+    gst_dinor1_detect_forget_frames(self);
     self->warned_no_prompts = FALSE;
     gst_video_info_init(&self->info);
     if (!load(self, &error)) {
@@ -186,16 +139,6 @@ gst_dinor1_detect_start(GstBaseTransform *trans)
         return FALSE;
     }
     return TRUE;
-}
-
-static GstClockTime
-patience_for(const GstVideoInfo *info)
-{
-    gint fps_n = GST_VIDEO_INFO_FPS_N(info), fps_d = GST_VIDEO_INFO_FPS_D(info);
-
-    if (fps_n < 1)
-        return DEFAULT_PATIENCE;
-    return MIN(gst_util_uint64_scale_int(GST_SECOND / 2, fps_d, fps_n), MAX_PATIENCE);
 }
 
 static gboolean
@@ -209,8 +152,8 @@ gst_dinor1_detect_set_caps(GstBaseTransform *trans, GstCaps *incaps, GstCaps *ou
         GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("These video caps cannot be used: %" GST_PTR_FORMAT, incaps), (NULL));
         return FALSE;
     }
-    forget_frames(self);
-    patience = patience_for(&self->info);
+    gst_dinor1_detect_forget_frames(self);
+    patience = gst_dinor1_detect_patience_for(&self->info);
     GST_OBJECT_LOCK(self);
     changed = self->live && self->patience != patience;
     self->patience = patience;
@@ -220,208 +163,18 @@ gst_dinor1_detect_set_caps(GstBaseTransform *trans, GstCaps *incaps, GstCaps *ou
     return TRUE;
 }
 
-/* Under the object lock. */
-static gboolean
-is_realtime(GstDinoR1Detect *self)
-{
-    GstDinoR1SyncMode mode = self->settings.sync_mode;
-
-    return mode == GST_DINOR1_SYNC_LIVE || (mode == GST_DINOR1_SYNC_AUTO && self->live);
-}
-
-static GstClockTime
-running_time(GstDinoR1Detect *self, GstBuffer *buffer)
-{
-    const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
-
-    if (segment->format != GST_FORMAT_TIME)
-        return GST_CLOCK_TIME_NONE;
-    return gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
-}
-
-/* Where frames wait for inference, leaving it out lets a late sink catch up. Real-time frames do not wait for it.
- * Under the object lock. */
-static gboolean
-is_late(GstDinoR1Detect *self, GstClockTime now)
-{
-    if (self->settings.sync_mode != GST_DINOR1_SYNC_AUTO || self->live)
-        return FALSE;
-    return GST_CLOCK_TIME_IS_VALID(now) && GST_CLOCK_TIME_IS_VALID(self->late_until) && now <= self->late_until &&
-           GST_CLOCK_TIME_IS_VALID(self->last_inference) && now < self->last_inference + MAX_BLIND;
-}
-
-/* Moves what the application changed since the last frame into @job. Under the object lock. */
-static void
-take_changes(GstDinoR1Detect *self, GstDinoR1Job *job)
-{
-    job->threshold = self->settings.threshold;
-    job->max_detections = self->settings.max_detections;
-    job->load_prompts = self->prompts_changed;
-    job->prompts = g_strdup(self->settings.prompts);
-    job->boxes = self->boxes;
-    g_queue_init(&self->boxes);
-    self->prompts_changed = FALSE;
-    for (GList *link = job->boxes.head; link; link = link->next) {
-        GstDinoR1BoxPrompt *prompt = link->data;
-
-        if (!prompt->label)
-            prompt->label = g_strdup(self->settings.prompt_label);
-    }
-}
-
-/* What is to be done with this frame; NULL = nothing. */
-static GstDinoR1Job *
-next_job(GstDinoR1Detect *self, GstBuffer *buffer)
-{
-    GstClockTime now = running_time(self, buffer);
-    GstDinoR1Job *job = NULL;
-    gboolean changed, due, late;
-
-    GST_OBJECT_LOCK(self);
-    changed = self->prompts_changed || !g_queue_is_empty(&self->boxes);
-    due = self->has_prompts && self->frames_since_inference >= self->settings.inference_interval;
-    late = is_late(self, now);
-    if (changed || (due && !late)) {
-        job = gst_dinor1_job_new(&self->info);
-        job->infer = !late;
-        take_changes(self, job);
-    }
-    GST_OBJECT_UNLOCK(self);
-    if (!job)
-        return NULL;
-    self->frames_since_inference = late ? G_MAXUINT : 0;
-    self->last_inference = late ? self->last_inference : now;
-    return job;
-}
-
-/* The library's argument is the frame here. */
-static void
-post_job_error(GstDinoR1Detect *self, const GError *error)
-{
-    if (g_error_matches(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT))
-        GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("%s", error->message), (NULL));
-    else
-        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_ERROR, error);
-}
-
-/* Takes over what the job found. @fresh: in the frame at hand. FALSE if the stream cannot go on. */
-static gboolean
-finish_job(GstDinoR1Detect *self, GstDinoR1Job *job, gboolean fresh)
-{
-    for (guint i = 0; i < job->warnings->len; i++)
-        gst_dinor1_post(GST_ELEMENT(self), GST_MESSAGE_WARNING, g_ptr_array_index(job->warnings, i));
-    if (job->error) {
-        post_job_error(self, job->error);
-        return FALSE;
-    }
-    self->has_prompts = job->has_prompts;
-    if (!self->outdated && (job->inferred || !job->has_prompts)) {
-        GArray *objects = g_steal_pointer(&job->objects);
-
-        job->objects = self->objects;
-        self->objects = objects;
-        self->fresh = fresh;
-    }
-    self->outdated = FALSE;
-    return TRUE;
-}
-
-/* A frame in real time is copied for the worker: a frame that passes on while it is being read could not be drawn on,
- * and a camera would miss its buffer. */
-static gboolean
-start_job(GstDinoR1Detect *self, GstBuffer *buffer, GstDinoR1Job *job, gint64 *until)
-{
-    gboolean realtime;
-    GstClockTime patience;
-
-    GST_OBJECT_LOCK(self);
-    realtime = is_realtime(self);
-    patience = self->patience;
-    GST_OBJECT_UNLOCK(self);
-    *until = realtime ? g_get_monotonic_time() + (gint64)(patience / GST_USECOND) : -1;
-    job->buffer = realtime ? gst_buffer_copy_deep(buffer) : gst_buffer_ref(buffer);
-    if (!job->buffer) {
-        GST_ELEMENT_ERROR(self, RESOURCE, READ, ("A frame of the video cannot be copied"), (NULL));
-        gst_dinor1_job_free(job);
-        return FALSE;
-    }
-    gst_dinor1_worker_start(self->worker, job);
-    return TRUE;
-}
-
-static gboolean
-process(GstDinoR1Detect *self, GstBuffer *buffer)
-{
-    g_autoptr(GstDinoR1Job) before = gst_dinor1_worker_collect(self->worker, 0);
-    g_autoptr(GstDinoR1Job) done = NULL;
-    GstDinoR1Job *job;
-    gint64 until;
-
-    if (before && !finish_job(self, before, FALSE))
-        return FALSE;
-    if (gst_dinor1_worker_is_busy(self->worker) || !(job = next_job(self, buffer)))
-        return TRUE;
-    if (!start_job(self, buffer, job, &until))
-        return FALSE;
-    done = gst_dinor1_worker_collect(self->worker, until);
-    return !done || finish_job(self, done, TRUE);
-}
-
-static void
-warn_without_prompts(GstDinoR1Detect *self)
-{
-    if (self->warned_no_prompts || self->has_prompts || gst_dinor1_worker_is_busy(self->worker))
-        return;
-    self->warned_no_prompts = TRUE;
-    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
-        ("There are no prompts yet, so nothing is looked for: set \"prompts\" to a prompt bank or \"prompt-box\" to "
-         "a box on the video"),
-        (NULL));
-}
-
-static void
-attach_objects(GstDinoR1Detect *self, GstBuffer *buffer)
-{
-    for (guint i = 0; i < self->objects->len; i++) {
-        GstDinoR1Object *object = &g_array_index(self->objects, GstDinoR1Object, i);
-
-        object->stale = !self->fresh;
-        gst_dinor1_object_attach(object, buffer, GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info));
-    }
-}
-
 static GstFlowReturn
 gst_dinor1_detect_transform_ip(GstBaseTransform *trans, GstBuffer *buffer)
 {
-    GstDinoR1Detect *self = GST_DINOR1_DETECT(trans);
-
-    self->fresh = FALSE;
-    if (self->frames_since_inference < G_MAXUINT)
-        self->frames_since_inference++;
-    if (!process(self, buffer))
-        return GST_FLOW_ERROR;
-    warn_without_prompts(self);
-    attach_objects(self, buffer);
-    return GST_FLOW_OK;
-}
-
-static gboolean
-upstream_is_live(GstDinoR1Detect *self)
-{
-    g_autoptr(GstQuery) query = gst_query_new_latency();
-    gboolean live = FALSE;
-
-    if (gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query))
-        gst_query_parse_latency(query, &live, NULL, NULL);
-    return live;
+    return gst_dinor1_detect_process(GST_DINOR1_DETECT(trans), buffer) ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
 static void
 begin_segment(GstDinoR1Detect *self)
 {
-    gboolean live = upstream_is_live(self);
+    gboolean live = gst_dinor1_detect_upstream_is_live(self);
 
-    forget_frames(self);
+    gst_dinor1_detect_forget_frames(self);
     GST_OBJECT_LOCK(self);
     self->live = live;
     GST_OBJECT_UNLOCK(self);
@@ -432,7 +185,7 @@ gst_dinor1_detect_sink_event(GstBaseTransform *trans, GstEvent *event)
 {
     switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_FLUSH_STOP:
-        forget_frames(GST_DINOR1_DETECT(trans));
+        gst_dinor1_detect_forget_frames(GST_DINOR1_DETECT(trans));
         break;
     case GST_EVENT_SEGMENT:
         begin_segment(GST_DINOR1_DETECT(trans));
@@ -443,44 +196,12 @@ gst_dinor1_detect_sink_event(GstBaseTransform *trans, GstEvent *event)
     return GST_BASE_TRANSFORM_CLASS(gst_dinor1_detect_parent_class)->sink_event(trans, event);
 }
 
-/* GstBaseTransform's own answer to QoS drops frames. Here only inference is left out. */
-static void
-observe_qos(GstDinoR1Detect *self, GstEvent *event)
-{
-    GstClockTimeDiff jitter;
-    GstClockTime timestamp;
-
-    gst_event_parse_qos(event, NULL, NULL, &jitter, &timestamp);
-    GST_OBJECT_LOCK(self);
-    if (jitter > 0 && GST_CLOCK_TIME_IS_VALID(timestamp))
-        self->late_until = timestamp + (GstClockTime)jitter;
-    else
-        self->late_until = GST_CLOCK_TIME_NONE;
-    GST_OBJECT_UNLOCK(self);
-}
-
 static gboolean
 gst_dinor1_detect_src_event(GstBaseTransform *trans, GstEvent *event)
 {
     if (GST_EVENT_TYPE(event) == GST_EVENT_QOS)
-        observe_qos(GST_DINOR1_DETECT(trans), event);
+        gst_dinor1_detect_observe_qos(GST_DINOR1_DETECT(trans), event);
     return GST_BASE_TRANSFORM_CLASS(gst_dinor1_detect_parent_class)->src_event(trans, event);
-}
-
-/* A real-time frame may leave as late as its patience. No frame is queued, so the maximum stays what upstream can hold.
- * With sync-mode=every-frame a frame takes as long as its inference, which nobody knows beforehand. */
-static void
-add_latency(GstDinoR1Detect *self, GstQuery *query)
-{
-    GstClockTime min, max;
-    gboolean live;
-
-    gst_query_parse_latency(query, &live, &min, &max);
-    GST_OBJECT_LOCK(self);
-    if (live && self->settings.sync_mode != GST_DINOR1_SYNC_EVERY_FRAME)
-        min += self->patience;
-    GST_OBJECT_UNLOCK(self);
-    gst_query_set_latency(query, live, min, max);
 }
 
 static gboolean
@@ -489,7 +210,7 @@ gst_dinor1_detect_query(GstBaseTransform *trans, GstPadDirection direction, GstQ
     gboolean ok = GST_BASE_TRANSFORM_CLASS(gst_dinor1_detect_parent_class)->query(trans, direction, query);
 
     if (ok && direction == GST_PAD_SRC && GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
-        add_latency(GST_DINOR1_DETECT(trans), query);
+        gst_dinor1_detect_add_latency(GST_DINOR1_DETECT(trans), query);
     return ok;
 }
 
@@ -589,6 +310,6 @@ gst_dinor1_detect_init(GstDinoR1Detect *self)
     g_queue_init(&self->boxes);
     gst_dinor1_settings_init(&self->settings);
     self->objects = g_array_new(FALSE, FALSE, sizeof(GstDinoR1Object));
-    self->patience = DEFAULT_PATIENCE;
+    self->patience = GST_DINOR1_DETECT_PATIENCE;
     self->late_until = GST_CLOCK_TIME_NONE;
 }
