@@ -369,7 +369,7 @@ extend_to_time(Clips *clips, Clip *clip, gint64 time, gint64 *number, GError **e
     if (!go_to_number(clips, clip, *number, error))
         return FALSE;
     while (clip->frame && clip->frame->pts <= time)
-        if (!step(clips, clip, error))
+        if (!frame_reader_check_time(clip->reader, clip->frame->pts, error) || !step(clips, clip, error))
             return FALSE;
     g_mutex_lock(&clips->mutex);
     clip->index->is_whole |= !clip->frame;

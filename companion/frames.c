@@ -350,6 +350,16 @@ pull_key_frame(FrameReader *reader, GstSample **sample, GError **error)
     return TRUE;
 }
 
+gboolean
+frame_reader_check_time(const FrameReader *reader, gint64 pts, GError **error)
+{
+    if (pts >= 0)
+        return TRUE;
+    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "'%s' does not tell when its frames are shown: name them by number, as in '#frame=12'", reader->source->name);
+    return FALSE;
+}
+
 /* The last frame that starts at or before the time asked for. */
 static gboolean
 pull_time(FrameReader *reader, GstSample **sample, GError **error)
@@ -361,7 +371,7 @@ pull_time(FrameReader *reader, GstSample **sample, GError **error)
     if (!pull_key_frame(reader, sample, error))
         return FALSE;
     while (*sample) {
-        if (!pull(reader, &next, error))
+        if (!frame_reader_check_time(reader, get_pts(*sample), error) || !pull(reader, &next, error))
             return FALSE;
         if (!next || get_pts(next) > wanted)
             break;

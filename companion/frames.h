@@ -49,6 +49,9 @@ gboolean frame_reader_next(FrameReader *reader, const Frame **frame, GError **er
  */
 gboolean frame_reader_seek(FrameReader *reader, gint64 time);
 
+/* Whether a frame's time is known, as it must be to look for one by time; else an error that says so. */
+gboolean frame_reader_check_time(const FrameReader *reader, gint64 pts, GError **error);
+
 /* The source's duration in nanoseconds, -1 if unknown. */
 gint64 frame_reader_get_duration(FrameReader *reader);
 

@@ -14,7 +14,7 @@ quickstart=(
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-libav fonts-dejavu-core
 )
 tests=("${quickstart[@]}" clang clang-format libclang-rt-dev valgrind libc6-dbg binutils python3 git
-    libopenmpi-dev openmpi-bin)
+    libopenmpi-dev openmpi-bin gstreamer1.0-plugins-ugly)
 
 case "${1:-}" in
 quickstart) wanted=("${quickstart[@]}") ;;

@@ -1,10 +1,12 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * clips_check CLIP [READS]: frames of a clip in random order, by number and by time, from two threads, must be the
- * frames of reading it once from its beginning. Says how long that took.
+ * clips_check CLIP [READS [numbered|variable|untimed]]: frames of a clip in random order, by number and by time, from
+ * two threads, must be the frames of reading it once from its beginning. Those of a clip of numbered_clip must show
+ * their numbers, too, and come when it says; untimed: what reads them does not know when. Says how long that took.
  */
 #include "companion/clips.h"
+#include "numbered_frame.h"
 
 #include <stdlib.h>
 
@@ -19,6 +21,7 @@ typedef struct {
     const gchar *path;
     Clips *clips;
     const GArray *expected;
+    gboolean numbered, variable, untimed;
     guint seed, n_reads, n_wrong;
 } Reads;
 
@@ -35,6 +38,16 @@ digest(const GstVideoFrame *video)
             g_checksum_update(sum, row, size);
     }
     return g_strdup(g_checksum_get_string(sum));
+}
+
+static guint
+read_number(const Frame *frame)
+{
+    const GstVideoFrame *video = &frame->video;
+    const guint8 *plane = GST_VIDEO_FRAME_PLANE_DATA(video, 0);
+
+    return numbered_frame_read(plane + NUMBERED_BLOCK / 2 * GST_VIDEO_FRAME_PLANE_STRIDE(video, 0),
+        (guint)GST_VIDEO_FRAME_COMP_PSTRIDE(video, 0));
 }
 
 static GArray *
@@ -67,12 +80,34 @@ find_time(const GArray *expected, gint64 time)
     return found;
 }
 
+/* The same by what is known of a numbered clip. */
+static guint
+find_number(const Reads *reads, gint64 time)
+{
+    guint number = 0;
+
+    while (number + 1 < reads->expected->len && (gint64)numbered_frame_time(number + 1, reads->variable) <= time)
+        number++;
+    return number;
+}
+
+static void
+check_number(Reads *reads, const Clip *clip, const gchar *text, guint number)
+{
+    const guint shown = clip ? read_number(clip_get_frame(clip)) : G_MAXUINT;
+
+    if (!reads->numbered || shown == number)
+        return;
+    g_printerr("%s shows %u, not %u\n", text, shown, number);
+    reads->n_wrong++;
+}
+
 static void
 read_one(Reads *reads, GRand *random)
 {
     guint number = (guint)g_rand_int_range(random, 0, (gint32)reads->expected->len);
-    const gint64 milliseconds = g_array_index(reads->expected, Expected, number).pts / 1000000 + 1;
-    const gboolean by_time = g_rand_boolean(random);
+    const gint64 pts = g_array_index(reads->expected, Expected, number).pts, milliseconds = pts / 1000000 + 1;
+    const gboolean by_time = g_rand_boolean(random) && pts >= 0;
     g_autofree gchar *text = by_time ? g_strdup_printf("%s#t=%" G_GINT64_FORMAT ".%03d", reads->path,
                                            milliseconds / 1000, (gint)(milliseconds % 1000))
                                      : g_strdup_printf("%s#frame=%u", reads->path, number);
@@ -86,6 +121,8 @@ read_one(Reads *reads, GRand *random)
         g_printerr("%s is not frame %u: %s\n", text, number, error ? error->message : "other pixels");
         reads->n_wrong++;
     }
+    if (!by_time || !reads->untimed)
+        check_number(reads, clip, text, by_time ? find_number(reads, milliseconds * 1000000) : number);
     if (clip)
         clips_return(reads->clips, clip);
 }
@@ -109,18 +146,20 @@ main(int argc, char **argv)
     g_autoptr(Clips) clips = clips_new();
     Reads reads[N_THREADS];
     GThread *threads[N_THREADS];
+    const gchar *kind = argc > 3 ? argv[3] : NULL;
     guint n_wrong = 0;
     gint64 start;
 
     gst_init(&argc, &argv);
     expected = argc > 1 ? read_all(argv[1]) : g_array_new(FALSE, FALSE, sizeof(Expected));
     if (expected->len == 0) {
-        g_printerr("usage: clips_check CLIP [READS]\n");
+        g_printerr("usage: clips_check CLIP [READS [numbered|variable|untimed]]\n");
         return 1;
     }
     start = g_get_monotonic_time();
     for (guint i = 0; i < N_THREADS; i++) {
-        reads[i] = (Reads){argv[1], clips, expected, i, argc > 2 ? (guint)atoi(argv[2]) : 20, 0};
+        reads[i] = (Reads){argv[1], clips, expected, kind != NULL, !g_strcmp0(kind, "variable"),
+            !g_strcmp0(kind, "untimed"), i, argc > 2 ? (guint)atoi(argv[2]) : 20, 0};
         threads[i] = g_thread_new("read", read_some, &reads[i]);
     }
     for (guint i = 0; i < N_THREADS; i++) {
