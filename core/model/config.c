@@ -514,6 +514,14 @@ dinor1_config_load(const gchar *directory, GError **error)
 }
 
 void
+dinor1_config_become_dino_r1(DinoR1Config *config)
+{
+    config->type = DINOR1_MODEL_DINO_R1;
+    config->decoder_bbox_embed_share = FALSE;
+    config->two_stage_bbox_embed_share = FALSE;
+}
+
+void
 dinor1_config_free(DinoR1Config *config)
 {
     if (!config)

@@ -74,6 +74,9 @@ typedef struct {
 DinoR1Config *dinor1_config_load(const gchar *directory, GError **error);
 /* The same from JSON text; @name is used in errors. (tests, fuzzing) */
 DinoR1Config *dinor1_config_parse(const gchar *name, const gchar *json, gsize length, GError **error);
+/* What training makes of any type: a dino-r1 model. Of a grounding-dino model, logits get a scale and a bias, and box
+ * heads that were one for all layers become one for each. */
+void dinor1_config_become_dino_r1(DinoR1Config *config);
 void dinor1_config_free(DinoR1Config *config);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Config, dinor1_config_free)

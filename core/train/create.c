@@ -31,12 +31,6 @@ dinor1_model_create(const gchar *from, guint64 seed, const gchar *directory, GEr
 
     if (!config)
         return FALSE;
-    if (config->type == DINOR1_MODEL_GROUNDING_DINO) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT,
-            "%s: a %s model cannot be trained with visual prompts: start from dino-r1 or mm-grounding-dino", from,
-            config->type_name);
-        return FALSE;
-    }
-    config->type = DINOR1_MODEL_DINO_R1;
+    dinor1_config_become_dino_r1(config);
     return create(from, config, seed, directory, error);
 }

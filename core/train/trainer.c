@@ -209,9 +209,7 @@ dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource
     trainer->images = g_string_new(NULL);
     trainer->model = dinor1_model_ref(model);
     trainer->config = *dinor1_model_get_config(model);
-    /* A grounding-dino model's logits have no scale and no bias: it stays what it is in every respect but prompts. */
-    if (trainer->config.type == DINOR1_MODEL_MM_GROUNDING_DINO)
-        trainer->config.type = DINOR1_MODEL_DINO_R1;
+    dinor1_config_become_dino_r1(&trainer->config);
     trainer->data = dinor1_coco_ref(data);
     dinor1_train_options_init(&trainer->options);
     if (options)
@@ -219,11 +217,6 @@ dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource
     take_ranks(trainer);
     if (!check_options(&trainer->options, error) || !check_data(data, error))
         return NULL;
-    if (trainer->config.type != DINOR1_MODEL_DINO_R1) {
-        refuse(error, "%s: a %s model cannot be trained with visual prompts: start from dino-r1 or mm-grounding-dino",
-            dinor1_model_get_path(model), dinor1_model_get_type(model));
-        return NULL;
-    }
     trainer->backend = dinor1_cpu_backend_new(trainer->options.n_threads, dinor1_cpu_detect());
     trainer->memory = dinor1_prompt_memory_new(trainer->config.d_model, trainer->options.memory_size);
     make_loader(trainer, frames);

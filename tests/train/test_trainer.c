@@ -5,10 +5,12 @@
  * and an update that fails leaves everything as it was.
  */
 #include "io/safetensors.h"
+#include "model/model_internal.h"
 #include "small_data.h"
 
 #include <dinor1/error.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #define N_UPDATES 6 /* two epochs of three */
@@ -332,6 +334,73 @@ test_not_finite(void)
     tear_down(&fixture);
 }
 
+static DinoR1View
+find(DinoR1Model *model, const gchar *name)
+{
+    g_autoptr(GError) error = NULL;
+    DinoR1View view;
+
+    g_assert_true(dinor1_model_find_weight(model, name, NULL, &view, &error));
+    g_assert_no_error(error);
+    return view;
+}
+
+static void
+compare_weight(DinoR1Model *from, DinoR1Model *to, const gchar *name)
+{
+    const DinoR1View a = find(from, name), b = find(to, name);
+    const gsize size = (gsize)dinor1_shape_size(&a.shape) * sizeof(gfloat);
+
+    g_assert_cmpmem(a.data, size, b.data, size);
+}
+
+/* A published checkpoint keeps what it has and gets what it lacks; then it learns. */
+static void
+test_published(gconstpointer name)
+{
+    const gchar *const kept[] = {"model.enc_output.weight", "bbox_embed.0.layers.2.weight",
+        "bbox_embed.1.layers.2.weight", "model.decoder.layers.1.fc1.weight",
+        "model.text_backbone.embeddings.word_embeddings.weight"};
+    const gboolean has_bias = !strstr(name, "gdino");
+    g_autoptr(DinoR1Trainer) trainer = NULL;
+    g_autoptr(DinoR1Model) model = NULL;
+    g_autofree gchar *directory = g_dir_make_tmp("dinor1-test-XXXXXX", NULL);
+    g_autoptr(GError) error = NULL;
+    DinoR1TrainReport report;
+    gdouble first = 0;
+    gfloat bias;
+    Fixture fixture;
+
+    set_up(&fixture, name);
+    fixture.options.average_decay = 0;
+    fixture.options.batch_size = 6; /* always the same pictures */
+    fixture.options.augment = FALSE;
+    fixture.options.learning_rate = 1e-3f;
+    fixture.options.epochs = 12;
+    fixture.options.grqo_start = 12;
+    trainer = new_trainer(&fixture, &fixture.options);
+    g_assert_true(dinor1_trainer_export(trainer, directory, FALSE, &error));
+    model = dinor1_model_load(directory, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(dinor1_model_get_type(model), ==, "dino-r1");
+    for (guint i = 0; i < G_N_ELEMENTS(kept); i++)
+        if (dinor1_model_has_weight(model, kept[i])) /* as many layers as it has */
+            compare_weight(fixture.model, model, kept[i]);
+    g_assert_false(dinor1_model_has_weight(fixture.model, "model.visual_prompt_encoder.visual_query_embedding.weight"));
+    g_assert_cmpfloat(
+        *(const gfloat *)find(model, "model.visual_prompt_encoder.visual_query_embedding.weight").data, !=, 0);
+    bias = has_bias ? *(const gfloat *)find(fixture.model, "class_embed.0.bias").data : -logf(99);
+    g_assert_cmpfloat(*(const gfloat *)find(model, "class_embed.0.bias").data, ==, bias);
+    while (!dinor1_trainer_is_done(trainer)) {
+        g_assert_true(dinor1_trainer_step(trainer, &report, &error));
+        first = first > 0 ? first : report.loss;
+    }
+    g_test_message("loss %g, then %g", first, report.loss);
+    g_assert_cmpfloat(report.loss, <, first);
+    small_model_remove(directory);
+    tear_down(&fixture);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -342,5 +411,8 @@ main(int argc, char **argv)
     g_test_add_func("/trainer/other-data", test_other_data);
     g_test_add_func("/trainer/same-numbers", test_same_numbers);
     g_test_add_func("/trainer/not-finite", test_not_finite);
+    g_test_add_data_func("/trainer/published/mm", "models/mm-one", test_published);
+    g_test_add_data_func("/trainer/published/tied", "models/gdino-tied", test_published);
+    g_test_add_data_func("/trainer/published/untied", "models/gdino-untied", test_published);
     return g_test_run();
 }

@@ -101,7 +101,8 @@ typedef struct _DinoR1Trainer DinoR1Trainer;
 
 /**
  * dinor1_trainer_new:
- * @model: where to start; a grounding-dino or mm-grounding-dino model gets a fresh visual prompt encoder
+ * @model: where to start; a grounding-dino or mm-grounding-dino model becomes a dino-r1 model with a fresh visual
+ * prompt encoder, the former with a scale and fresh biases of its logits, too
  * @options: (nullable):
  *
  * Returns: (transfer full): the trainer, before its first step; NULL with ARGUMENT (impossible options, no boxes,
