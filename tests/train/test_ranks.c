@@ -16,7 +16,7 @@
 /* The same of the gradient's norm: at first, and later, when rounding may have put a sampling point or a unit on the
  * other side of its kink; that changes a gradient by a little at once, and a loss only with the learning rate. */
 #define FIRST_NORM 1e-4
-#define NORM       1e-2
+#define NORM       1e-3
 
 /* --- ranks that are threads ------------------------------------------------------------------------------------- */
 
@@ -105,6 +105,7 @@ agree(gpointer user_data, const GError *mine, GError **error)
 /* How to train, on what. */
 typedef struct {
     const gchar *name, *model;
+    guint64 seed;
     guint n_ranks, batch_size, accumulate, grqo_start, epochs;
     gboolean augment;
     const gchar *kinds; /* of the images */
@@ -169,13 +170,13 @@ train(gpointer data)
 
     g_assert_no_error(run->error);
     dinor1_train_options_init(&options);
-    options.seed = 2; /* as with the golden data, one where rounding decides nothing: with 1 a loss is off by 1.1e-5 */
+    options.seed = job->seed;
     options.n_threads = 1;
     options.n_workers = 0;
     options.epochs = job->epochs;
     options.batch_size = job->batch_size;
     options.accumulate = job->accumulate;
-    options.learning_rate = 1e-5f;
+    options.learning_rate = 1e-4f;
     options.warmup_steps = 2;
     options.augment = job->augment;
     options.grqo_start = job->grqo_start;
@@ -310,14 +311,18 @@ int
 main(int argc, char **argv)
 {
     static const Job jobs[] = {
-        {"sft", "training/model", 2, 4, 1, 100, 3, TRUE, "bbbbbbbb"},
-        {"grqo", "training/model", 2, 4, 1, 1, 3, TRUE, "bbbbbbbb"},
-        {"accumulate", "training/model", 2, 4, 2, 1, 3, FALSE, "bbbbbbbbbb"},
-        {"some-empty", "training/model", 2, 4, 1, 1, 3, FALSE, "bebeebbebe"},
-        {"blank", "training/model", 3, 4, 1, 1, 2, FALSE, "bbbbb"}, /* the last batch has one image */
-        {"text", "models/dino-r1", 2, 4, 1, 1, 3, FALSE, "bbbbbbbb"},
+        {"sft-1", "training/model", 1, 2, 4, 1, 100, 3, TRUE, "bbbbbbbb"},
+        {"sft-2", "training/model", 2, 2, 4, 1, 100, 3, TRUE, "bbbbbbbb"},
+        {"sft-3", "training/model", 3, 2, 4, 1, 100, 3, TRUE, "bbbbbbbb"},
+        {"grqo-1", "training/model", 1, 2, 4, 1, 1, 3, TRUE, "bbbbbbbb"},
+        {"grqo-2", "training/model", 2, 2, 4, 1, 1, 3, TRUE, "bbbbbbbb"},
+        {"grqo-3", "training/model", 3, 2, 4, 1, 1, 3, TRUE, "bbbbbbbb"},
+        {"accumulate", "training/model", 1, 2, 4, 2, 1, 3, FALSE, "bbbbbbbbbb"},
+        {"some-empty", "training/model", 1, 2, 4, 1, 1, 3, FALSE, "bebeebbebe"},
+        {"blank", "training/model", 1, 3, 4, 1, 1, 2, FALSE, "bbbbb"}, /* the last batch has one image */
+        {"text", "models/dino-r1", 1, 2, 4, 1, 1, 3, FALSE, "bbbbbbbb"},
     };
-    static const Job bad = {"bad", "training/model", 2, 4, 1, 100, 1, FALSE, "bbbxbb"};
+    static const Job bad = {"bad", "training/model", 1, 2, 4, 1, 100, 1, FALSE, "bbbxbb"};
 
     g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(jobs); i++) {
