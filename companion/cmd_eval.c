@@ -106,19 +106,20 @@ make_bank(const Options *options, const EvalSet *set, DinoR1Detector *detector, 
 {
     DinoR1Model *model = dinor1_detector_get_model(detector);
     g_autoptr(DinoR1PromptBank) bank = NULL;
-    g_auto(CocoSet) train = {.skipped = NULL};
+    g_autoptr(Skipped) skipped = options->skip_bad ? skipped_new() : NULL;
+    g_auto(EvaluationSet) train = {NULL};
 
     if (set->prompts)
         return dinor1_prompt_bank_load(set->prompts, model, error);
-    if (!coco_set_open(&train, set->train, set->train_images, options->skip_bad, error))
+    if (!coco_set_open(&train, set->train, set->train_images, skipped, error))
         return NULL;
     bank = dinor1_prompt_bank_new(model);
-    if (!evaluation_add_exemplars(
-            &train.set, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
+    if (!evaluation_add_exemplars(&train, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
         g_prefix_error(error, "%s: ", set->train);
         return NULL;
     }
-    coco_set_report(&train);
+    if (skipped)
+        skipped_report(skipped);
     return g_steal_pointer(&bank);
 }
 
@@ -186,21 +187,23 @@ choose_images(const Options *options, const EvaluationSet *set)
 static gboolean
 detect(const Options *options, const EvalSet *set, DinoR1Detector *detector, Found *found, GError **error)
 {
-    g_auto(CocoSet) pictured = {.skipped = NULL};
+    g_autoptr(Skipped) skipped = options->skip_bad ? skipped_new() : NULL;
+    g_auto(EvaluationSet) pictured = {NULL};
     g_autoptr(DinoR1PromptBank) bank = NULL;
     g_autoptr(Progress) progress = NULL;
 
-    if (!coco_set_open(&pictured, set->annotations, set->images, options->skip_bad, error) ||
+    if (!coco_set_open(&pictured, set->annotations, set->images, skipped, error) ||
         (!options->same_image && !(bank = make_bank(options, set, detector, error))) ||
-        (bank && !check_classes(bank, pictured.set.coco, error)))
+        (bank && !check_classes(bank, pictured.coco, error)))
         return FALSE;
-    warn_of_id_zero(pictured.set.coco);
+    warn_of_id_zero(pictured.coco);
     progress = progress_new(options->quiet);
-    found->results = evaluation_detect(
-        &pictured.set, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
-    found->use = choose_images(options, &pictured.set);
+    found->results =
+        evaluation_detect(&pictured, detector, bank, (guint64)options->seed, (guint)options->limit, progress, error);
+    found->use = choose_images(options, &pictured);
     g_clear_pointer(&progress, progress_free);
-    coco_set_report(&pictured);
+    if (skipped)
+        skipped_report(skipped);
     return found->results != NULL;
 }
 

@@ -120,14 +120,16 @@ save(const gchar *path, const DinoR1PromptBank *bank, GError **error)
 static gboolean
 add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *bank, GError **error)
 {
-    g_auto(CocoSet) set = {.skipped = NULL};
+    g_autoptr(Skipped) skipped = options->skip_bad ? skipped_new() : NULL;
+    g_auto(EvaluationSet) set = {NULL};
 
     if (!options->coco)
         return TRUE;
-    if (!coco_set_open(&set, options->coco, options->images, options->skip_bad, error) ||
-        !evaluation_add_exemplars(&set.set, detector, bank, (guint)options->per_class, (guint64)options->seed, error))
+    if (!coco_set_open(&set, options->coco, options->images, skipped, error) ||
+        !evaluation_add_exemplars(&set, detector, bank, (guint)options->per_class, (guint64)options->seed, error))
         return FALSE;
-    coco_set_report(&set);
+    if (skipped)
+        skipped_report(skipped);
     return TRUE;
 }
 

@@ -7,24 +7,16 @@
 
 G_BEGIN_DECLS
 
-/* Annotations and their pictures, and what is left out of them. Zero-filled is none. */
-typedef struct {
-    EvaluationSet set;
-    Skipped *skipped; /* pictures */
-} CocoSet;
-
 /**
  * coco_set_open:
+ * @set: (out): zero-filled
  * @images: the folder of the pictures
- * @skip_bad: annotations and pictures that are bad are left out, not an error. The number of the former and what they
- *   are is said on standard error now, of the latter in coco_set_report().
+ * @skipped: (nullable): gets what is bad, which is left out then; NULL = it is an error. Must outlive the set.
  */
-gboolean coco_set_open(CocoSet *set, const gchar *annotations, const gchar *images, gboolean skip_bad, GError **error);
-void coco_set_clear(CocoSet *set);
+gboolean coco_set_open(
+    EvaluationSet *set, const gchar *annotations, const gchar *images, Skipped *skipped, GError **error);
+void coco_set_clear(EvaluationSet *set);
 
-/* Says on standard error which pictures were left out. */
-void coco_set_report(const CocoSet *set);
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CocoSet, coco_set_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EvaluationSet, coco_set_clear)
 
 G_END_DECLS

@@ -86,6 +86,25 @@ agree(gpointer user_data, const GError *mine, GError **error)
     return first == NOBODY || spread(mine, first, error);
 }
 
+/* The texts of all ranks after one another. */
+static gboolean
+gather(const gchar *mine, guint n_ranks, gchar **all, GError **error)
+{
+    const int length = (int)strlen(mine);
+    g_autofree int *lengths = g_new(int, n_ranks), *places = g_new(int, n_ranks);
+    int n = 0;
+
+    if (!check(MPI_Allgather(&length, 1, MPI_INT, lengths, 1, MPI_INT, MPI_COMM_WORLD), "lengths", error))
+        return FALSE;
+    for (guint i = 0; i < n_ranks; i++) {
+        places[i] = n;
+        n += lengths[i];
+    }
+    *all = g_malloc0((gsize)n + 1);
+    return check(
+        MPI_Allgatherv(mine, length, MPI_CHAR, *all, lengths, places, MPI_CHAR, MPI_COMM_WORLD), "texts", error);
+}
+
 static gboolean
 is_running(void)
 {
@@ -157,6 +176,13 @@ parallel_end(void)
 }
 
 #else
+
+static gboolean
+gather(const gchar *mine, guint n_ranks, gchar **all, GError **error)
+{
+    *all = g_strdup(mine);
+    return TRUE;
+}
 
 const DinoR1TrainRanks *
 parallel_get_ranks(void)
@@ -253,4 +279,15 @@ parallel_largest(guint number)
     for (guint i = 0; i < ranks->n_ranks; i++)
         largest = MAX(largest, (guint)numbers[i]);
     return largest;
+}
+
+gboolean
+parallel_share(const gchar *mine, gchar **all, GError **error)
+{
+    const DinoR1TrainRanks *ranks = parallel_get_ranks();
+
+    if (ranks)
+        return gather(mine, ranks->n_ranks, all, error);
+    *all = g_strdup(mine);
+    return TRUE;
 }

@@ -34,6 +34,9 @@ guint parallel_get_n_threads(void);
  */
 gboolean parallel_agree(gboolean well, GError **error);
 
+/* @all: (out) (transfer full): what all processes bring, in their order. */
+gboolean parallel_share(const gchar *mine, gchar **all, GError **error);
+
 /* The largest of all processes' numbers, which must be less than 2^24. */
 guint parallel_largest(guint number);
 

@@ -190,22 +190,30 @@ read_line(const gchar *text, GPtrArray *lines, GError **error)
 }
 
 GPtrArray *
-train_log_read_lines(const gchar *path, GError **error)
+train_log_parse_lines(const gchar *text, GError **error)
 {
     g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func((GDestroyNotify)json_object_unref);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", 0);
+
+    for (gchar **line = lines; *line; line++)
+        if (**line && !read_line(*line, objects, error))
+            return NULL;
+    return g_steal_pointer(&objects);
+}
+
+GPtrArray *
+train_log_read_lines(const gchar *path, GError **error)
+{
     g_autofree gchar *text = NULL;
-    g_auto(GStrv) lines = NULL;
+    GPtrArray *objects;
     gsize length;
 
     if (!read_file(path, &text, &length, error))
         return NULL;
-    lines = g_strsplit(text, "\n", 0);
-    for (gchar **line = lines; *line; line++)
-        if (**line && !read_line(*line, objects, error)) {
-            g_prefix_error(error, "%s: ", path);
-            return NULL;
-        }
-    return g_steal_pointer(&objects);
+    objects = train_log_parse_lines(text, error);
+    if (!objects)
+        g_prefix_error(error, "%s: ", path);
+    return objects;
 }
 
 gboolean

@@ -30,6 +30,9 @@ gboolean train_log_add_evaluation(const gchar *path, const TrainLogEvaluation *e
 /* (transfer full) (element-type JsonObject): all lines; none if there is no file. */
 GPtrArray *train_log_read_lines(const gchar *path, GError **error);
 
+/* The same of lines that are in memory. */
+GPtrArray *train_log_parse_lines(const gchar *text, GError **error);
+
 /* FALSE if the line has no number of that name. */
 gboolean train_log_get_number(JsonObject *line, const gchar *member, gdouble *value);
 

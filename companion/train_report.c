@@ -333,14 +333,15 @@ add_item(GString *page, const gchar *text)
 static void
 add_skipped(GString *page, const TrainReport *report)
 {
-    const guint n = skipped_get_n(report->skipped);
+    const guint n = skipped_get_n_pictures(report->skipped);
+    g_autofree gchar *entries = skipped_describe_entries(report->skipped);
     g_auto(GStrv) reasons = skipped_list(report->skipped, MAX_REASONS);
 
-    if (n == 0 && !report->bad_boxes)
+    if (n == 0 && !entries)
         return;
     g_string_append(page, "<h2>What was left out</h2>\n");
-    if (report->bad_boxes) {
-        g_autofree gchar *escaped = g_markup_escape_text(report->bad_boxes, -1);
+    if (entries) {
+        g_autofree gchar *escaped = g_markup_escape_text(entries, -1);
 
         g_string_append_printf(page, "<p>%s</p>\n", escaped);
     }

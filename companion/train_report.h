@@ -12,8 +12,7 @@ G_BEGIN_DECLS
 typedef struct {
     const TrainConfig *config;
     const gchar *log, *evaluations, *samples; /* the two logs; the folder of the sample pictures */
-    Skipped *skipped;                         /* pictures */
-    const gchar *bad_boxes;                   /* (nullable): a sentence about the annotations that were left out */
+    Skipped *skipped;
 } TrainReport;
 
 /* Writes one HTML page without scripts and without other files: figures before and after, by class and on the held-out

@@ -4,7 +4,7 @@
 #include "training.h"
 
 #include "checkpoints.h"
-#include "coco_pictures.h"
+#include "coco_set.h"
 #include "command.h"
 #include "interrupt.h"
 #include "parallel.h"
@@ -22,8 +22,7 @@ struct _Training {
     const TrainConfig *config;
     DinoR1Model *model;
     EvaluationSet train, validation, heldout; /* the last two may have no coco */
-    Skipped *skipped;                         /* pictures; empty unless config->options.skip_bad */
-    GString *bad_boxes;                       /* a sentence about the annotations that were left out; empty = none */
+    Skipped *skipped;                         /* nothing unless config->options.skip_bad */
     DinoR1Trainer *trainer;
     guint64 n_trained, n_parameters;
     guint n_updates;  /* of an epoch */
@@ -32,65 +31,27 @@ struct _Training {
     gint n_evaluated; /* the update of the last evaluation; -1 = none yet */
     guint64 n_images; /* since the start of this process */
     gdouble seconds;  /* of their updates */
-    guint n_noted;    /* skipped pictures that are in the file */
+    guint n_noted;    /* of what is skipped, in the file */
     gdouble best;     /* AP */
     gchar *checkpoints, *log, *evaluations, *result, *best_result, *report, *samples, *left_out; /* paths */
     gchar *fresh, *temporary; /* folder of the model made with from_scratch; that of a dry run */
     Progress *progress;
 };
 
-/* A sentence about the annotations that the reader left out: how many of each kind, and what is wrong with the first.
- */
-static void
-describe_bad(const DinoR1Coco *coco, const gchar *path, GString *text)
-{
-    g_autoptr(GString) kinds = g_string_new(NULL);
-    g_autoptr(DinoR1Coco) strict = NULL;
-    g_autoptr(GError) first = NULL;
-    guint n = 0;
-
-    for (guint i = 0; i < DINOR1_COCO_N_BAD; i++) {
-        const guint n_kind = dinor1_coco_get_n_bad(coco, (DinoR1CocoBad)i);
-
-        if (n_kind > 0)
-            g_string_append_printf(
-                kinds, "%s%u %s", kinds->len ? ", " : "", n_kind, dinor1_coco_bad_to_string((DinoR1CocoBad)i));
-        n += n_kind;
-    }
-    if (n == 0)
-        return;
-    strict = dinor1_coco_load(path, NULL, &first);
-    g_string_append_printf(text, "%s%s: %u annotations (%s)", text->len ? "; " : "", path, n, kinds->str);
-    if (first)
-        g_string_append_printf(text, ", the first: %s", first->message);
-}
-
 static gboolean
 load_set(Training *training, const TrainSet *files, EvaluationSet *set, GError **error)
 {
-    const DinoR1CocoOptions options = {.skip_bad = training->config->options.skip_bad};
+    Skipped *skipped = training->config->options.skip_bad ? training->skipped : NULL;
 
     if (!files->annotations)
         return TRUE;
-    set->pictures = coco_pictures_new(files->images);
-    if (options.skip_bad)
-        coco_pictures_skip_bad(set->pictures, training->skipped);
-    set->coco = dinor1_coco_load(files->annotations, &options, error);
-    if (!set->coco)
+    if (!coco_set_open(set, files->annotations, files->images, skipped, error))
         return FALSE;
-    describe_bad(set->coco, files->annotations, training->bad_boxes);
     if (!coco_pictures_check(set->pictures, set->coco, error)) {
         g_prefix_error(error, "%s: ", files->annotations);
         return FALSE;
     }
     return TRUE;
-}
-
-static void
-clear_set(EvaluationSet *set)
-{
-    g_clear_pointer(&set->coco, dinor1_coco_unref);
-    g_clear_pointer(&set->pictures, coco_pictures_free);
 }
 
 static void
@@ -132,7 +93,6 @@ training_new(const TrainConfig *config, gboolean dry_run, GError **error)
     training->best = -1;
     training->n_evaluated = -1;
     training->skipped = skipped_new();
-    training->bad_boxes = g_string_new(NULL);
     name_files(training);
     if (!load_set(training, &config->train, &training->train, error) ||
         !load_set(training, &config->validation, &training->validation, error) ||
@@ -153,11 +113,10 @@ training_free(Training *training)
 {
     g_clear_pointer(&training->trainer, dinor1_trainer_free);
     g_clear_pointer(&training->model, dinor1_model_unref);
-    clear_set(&training->train);
-    clear_set(&training->validation);
-    clear_set(&training->heldout);
+    coco_set_clear(&training->train);
+    coco_set_clear(&training->validation);
+    coco_set_clear(&training->heldout);
     skipped_free(training->skipped);
-    g_string_free(training->bad_boxes, TRUE);
     g_free(training->checkpoints);
     g_free(training->log);
     g_free(training->evaluations);
@@ -184,11 +143,12 @@ describe_set(const gchar *name, const DinoR1Coco *coco)
 static void
 describe_skipped(const Training *training)
 {
-    const guint n = skipped_get_n(training->skipped);
+    const guint n = skipped_get_n_pictures(training->skipped);
+    g_autofree gchar *entries = skipped_describe_entries(training->skipped);
     g_auto(GStrv) first = skipped_list(training->skipped, 1);
 
-    if (training->bad_boxes->len)
-        g_print("left out     %s\n", training->bad_boxes->str);
+    if (entries)
+        g_print("left out     %s\n", entries);
     if (n > 0)
         g_print("left out     %u pictures, the first: %s\n", n, *first);
 }
@@ -368,16 +328,29 @@ show(const Training *training, const DinoR1TrainReport *report)
     progress_show(training->progress, text, (gdouble)training->update / n);
 }
 
-/* Tells of pictures that turned out to be bad. */
+/* Tells of what turned out to be bad. */
 static gboolean
 note_skipped(Training *training, GError **error)
 {
-    const guint n = skipped_get_n(training->skipped);
+    const guint n = skipped_get_n_entries(training->skipped) + skipped_get_n_pictures(training->skipped);
 
     if (n == training->n_noted)
         return TRUE;
     training->n_noted = n;
     return skipped_save(training->skipped, training->left_out, error);
+}
+
+/* What one process met and left out, all know from here on. */
+static gboolean
+share_skipped(Training *training, GError **error)
+{
+    g_autofree gchar *news = NULL, *all = NULL;
+
+    if (!training->config->options.skip_bad)
+        return TRUE;
+    news = skipped_take_news(training->skipped);
+    return !parallel_largest(*news != '\0') ||
+           (parallel_share(news, &all, error) && skipped_add_news(training->skipped, all, error));
 }
 
 /* Writes what an update did. */
@@ -406,7 +379,7 @@ update(Training *training, GError **error)
     training->n_images += report.n_images;
     training->seconds += report.seconds;
     training->stop = parallel_largest((guint)interrupt_get_signal());
-    return parallel_agree(!parallel_leads() || keep(training, &report, error), error);
+    return share_skipped(training, error) && parallel_agree(!parallel_leads() || keep(training, &report, error), error);
 }
 
 /* The others wait. */
@@ -424,8 +397,8 @@ evaluate_if_due(Training *training, GError **error)
 static gboolean
 report(Training *training, GError **error)
 {
-    const TrainReport content = {training->config, training->log, training->evaluations, training->samples,
-        training->skipped, training->bad_boxes->len ? training->bad_boxes->str : NULL};
+    const TrainReport content = {
+        training->config, training->log, training->evaluations, training->samples, training->skipped};
 
     return note_skipped(training, error) && train_report_write(&content, training->report, error);
 }
@@ -478,7 +451,7 @@ begin_together(Training *training, gboolean resume, GError **error)
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MISMATCH,
             "the processes do not find the same checkpoint: all must see '%s' on one file system",
             training->checkpoints);
-    return parallel_agree(same, error);
+    return parallel_agree(same, error) && share_skipped(training, error);
 }
 
 gboolean
@@ -495,9 +468,9 @@ training_run(Training *training, gboolean resume, gboolean quiet, GError **error
         training->progress, (gdouble)training->update / (training->n_updates * training->config->options.epochs));
     done = train(training, error);
     progress_free(training->progress);
-    if (skipped_get_n(training->skipped) > 0)
-        g_printerr(
-            "dinor1: %u pictures were left out; '%s' says why\n", skipped_get_n(training->skipped), training->left_out);
+    if (training->n_noted > 0)
+        g_printerr("dinor1: %u entries of annotations and %u pictures were left out; '%s' says why\n",
+            skipped_get_n_entries(training->skipped), skipped_get_n_pictures(training->skipped), training->left_out);
     if (!done)
         explain_failure(training, error);
     else if (training->stop)

@@ -25,6 +25,8 @@ dinor1_coco_bad_to_string(DinoR1CocoBad bad)
         [DINOR1_COCO_BAD_SIZE] = "no or negative size",
         [DINOR1_COCO_BAD_OUTSIDE] = "outside the image",
         [DINOR1_COCO_BAD_TOO_MANY] = "too many in the image",
+        [DINOR1_COCO_BAD_IMAGE_ENTRY] = "a broken image entry",
+        [DINOR1_COCO_BAD_CATEGORY_ENTRY] = "a broken category",
         [DINOR1_COCO_GOOD] = "good",
     };
 
@@ -42,6 +44,7 @@ dinor1_coco_new(void)
     coco->images = g_array_new(FALSE, FALSE, sizeof(DinoR1CocoImage));
     coco->annotations = g_array_new(FALSE, FALSE, sizeof(DinoR1CocoAnnotation));
     coco->first = g_array_new(FALSE, FALSE, sizeof(guint));
+    coco->reasons = g_ptr_array_new_with_free_func(g_free);
     coco->image_ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     coco->category_ids = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     coco->category_names = g_hash_table_new(g_str_hash, g_str_equal);
@@ -71,6 +74,7 @@ dinor1_coco_unref(DinoR1Coco *coco)
     g_array_unref(coco->images);
     g_array_unref(coco->annotations);
     g_array_unref(coco->first);
+    g_ptr_array_unref(coco->reasons);
     g_string_chunk_free(coco->strings);
     g_free(coco->lists);
     g_free(coco);
@@ -98,6 +102,13 @@ guint
 dinor1_coco_get_n_bad(const DinoR1Coco *coco, DinoR1CocoBad bad)
 {
     return coco->n_bad[bad];
+}
+
+const gchar *const *
+dinor1_coco_get_reasons(const DinoR1Coco *coco, guint *n)
+{
+    *n = coco->reasons->len;
+    return (const gchar *const *)coco->reasons->pdata;
 }
 
 const DinoR1CocoImage *

@@ -22,6 +22,7 @@ struct _DinoR1Coco {
     GHashTable *category_names;           /* name → position of the first */
     GHashTable *file_names, *base_names;  /* file_name, its last part → position, or AMBIGUOUS */
     guint n_bad[DINOR1_COCO_N_BAD];
+    GPtrArray *reasons; /* gchar *: what the first of them are */
 };
 
 #define DINOR1_COCO_GOOD DINOR1_COCO_N_BAD

@@ -84,6 +84,32 @@ sed 's/smpte.png/bad.png/' train.json >bad.json
 together finetune tiny.yaml --output bad --set data.train.annotations=bad.json
 equals 'status' 1 "$status"
 equals 'one message' 1 "$(grep -c '^dinor1: .*bad.png' err)"
+# With --skip-bad all know, and one tells, what any of them left out: with two batches of two pictures each process
+# meets some of the bad ones.
+cp images/bad.png images/worse.png
+sed -e 's/smpte.png/bad.png/' -e 's/circular.png/worse.png/' -e 's/frame=2/frame=77/' train.json >worse.json
+worse=(finetune tiny.yaml --set data.train.annotations=worse.json --set batch_size=2 --set epochs=1 --set workers=0
+    --skip-bad)
+for seed in 1 2; do
+    together "${worse[@]}" --output "skipped-$seed" --set "seed=$seed"
+    equals 'status' 0 "$status"
+    equals "left out by any, seed $seed" "['images/bad.png', 'images/clip.avi#frame=77', 'images/worse.png']" \
+        "$(json_lines "skipped-$seed/skipped.jsonl" '[l["file"] for l in d]')"
+done
+# What was left out once stays left out by all when the run is resumed, also when it can be read by then.
+worse+=(--set epochs=2 --set seed=5 --set keep=10 --output resumed)
+together "${worse[@]}"
+equals 'status' 0 "$status"
+rm resumed/checkpoints/*-0000000[456]*
+cp images/ball.png images/worse.png
+losses() {
+    sed 's/,"seconds":.*//' "$1/log.jsonl"
+}
+cp -r resumed before
+together "${worse[@]}" --resume
+equals 'status' 0 "$status"
+equals 'the same losses' "$(losses before)" "$(losses resumed)"
+
 together finetune tiny.yaml --output together
 equals 'status' 2 "$status"
 equals 'one message' 1 "$(grep -c '^dinor1: .*holds a run already' err)"

@@ -7,22 +7,6 @@ here=$(realpath "$(dirname "$0")")
 . "$here/lib.sh"
 . "$here/train_data.sh"
 
-cat >tiny.yaml <<'YAML'
-# everything small
-model: dino-r1-visual
-output: run
-data:
-  train: {annotations: train.json, images: images}
-epochs: 2
-batch_size: 2
-learning_rate: 1e-4
-warmup_steps: 2
-threads: 1
-negatives: 2
-save_every: 1
-grqo: {start: 1}
-YAML
-
 # with LINE...: tiny.yaml and further lines as bad.yaml
 with() {
     { cat tiny.yaml && printf '%b\n' "$@"; } >bad.yaml
@@ -224,18 +208,30 @@ sed 's/gone.png/smpte.png/' half-bad.json >undecodable.json
 fails 1 "cannot (read|decode) '.*(text.png|clip.avi)'" finetune tiny.yaml --set data.train.annotations=undecodable.json \
     --output bad
 succeeds finetune "${bad[@]}" --output bad --skip-bad --set grqo.start=2
-check 'bad annotations' grep -q '^left out .*bad.json: 2 annotations (1 .*, 1 .*), the first: .*id 1: ' out
+check 'bad annotations' grep -q '^left out .*bad.json: 2 entries (1 .*, 1 .*), the first: .*id 1: ' out
 check 'missing pictures' grep -q "^left out .*1 pictures, the first: there is no file '.*gone.png'" out
-check 'the word at the end' grep -q '3 pictures were left out' err
+check 'the word at the end' grep -q '2 entries of annotations and 3 pictures were left out' err
 equals 'the same number of pictures' 12 "$(json_lines bad/log.jsonl 'sum(l["images"] for l in d)')"
 equals 'each bad picture once' "['images/clip.avi#frame=77', 'images/gone.png', 'images/text.png']" \
-    "$(json_lines bad/skipped.jsonl '[l["file"] for l in d]')"
+    "$(json_lines bad/skipped.jsonl '[l["file"] for l in d if "file" in l]')"
+equals 'each bad entry' 2 \
+    "$(grep -cE '"annotations":"bad.json","reason":"bad.json: annotations\[(0\], id 1|2\], id 3): ' bad/skipped.jsonl)"
 check 'reasons in the report' grep -q '<li>.*has no frame 77' bad/report.html
 succeeds finetune "${bad[@]}" --output again --skip-bad --set grqo.start=2 --set workers=3
 equals 'the same batches' "$(losses bad/log.jsonl)" "$(losses again/log.jsonl)"
 succeeds finetune evaluated.yaml --output judged --set data.validation.annotations=bad.json --skip-bad --set epochs=1
 equals 'boxes of pictures that cannot be seen do not count' '[2, 2]' \
     "$(json_lines judged/evaluations.jsonl '[sum(c["boxes"] for c in l["classes"]) for l in d]')"
+# A broken picture or class takes its boxes with it.
+sed -e 's/"file_name": "circular.png", //' -e 's/, "name": "bar"//' train.json >broken.json
+fails 1 'broken.json: images\[2\], id 3: file_name is missing' finetune tiny.yaml \
+    --set data.train.annotations=broken.json --output broken-entries
+succeeds finetune tiny.yaml --set data.train.annotations=broken.json --output broken-entries --skip-bad
+check 'what is left' grep -q '^train  *5 images, 3 boxes, 1 classes$' out
+check 'why' grep -q '^left out .*6 entries (1 of an unknown image, 3 of an unknown category, 1 a broken image entry, 1 a broken' out
+equals 'each broken entry' "['images[2], id 3: file_name is missing', 'categories[1], id 20: name is missing']" \
+    "$(json_lines broken-entries/skipped.jsonl '[l["reason"].split(": ", 1)[1] for l in d if "annotations[" not in l["reason"]]')"
+check 'a word at the end' grep -q "6 entries of annotations and 0 pictures were left out; 'broken-entries/skipped.jsonl'" err
 sed 's/"file_name": "/&none-/' train.json >none.json
 fails 1 "image 6: there is no file .*none-clip.avi" finetune tiny.yaml --set data.train.annotations=none.json --skip-bad --output none
 no_temporary_files

@@ -8,21 +8,6 @@ here=$(realpath "$(dirname "$0")")
 . "$here/lib.sh"
 . "$here/train_data.sh"
 
-cat >tiny.yaml <<'YAML'
-model: dino-r1-visual
-output: run
-data:
-  train: {annotations: train.json, images: images}
-epochs: 2
-batch_size: 2
-learning_rate: 1e-4
-warmup_steps: 2
-threads: 1
-negatives: 2
-save_every: 1
-grqo: {start: 1}
-YAML
-
 # losses FOLDER: what its log says, without the time it took
 losses() {
     sed 's/,"seconds":.*//' "$1/log.jsonl"

@@ -177,7 +177,7 @@ test_broken(void)
         {"{\"images\":[{\"id\":4,\"file_name\":\"a.mp4#t=x\"}]}",
             "set.json: images[0], id 4: a.mp4#t=x has no number after '#frame=' or '#t='"},
         {"{\"images\":[{\"id\":4,\"file_name\":\"a\"},{\"id\":4,\"file_name\":\"b\"}]}",
-            "set.json: images[1], id 4: id is used by an earlier image"},
+            "set.json: images[1], id 4: id is used by an earlier entry, 'a'"},
         {"{\"images\":[{\"id\":4,\"neg_category_ids\":1}]}",
             "set.json: images[0], id 4: neg_category_ids is not a list"},
         {"{\"images\":[{\"id\":4,\"neg_category_ids\":[1,-1]}]}",
@@ -187,15 +187,15 @@ test_broken(void)
             "set.json: images[0], id 4: not_exhaustive_category_ids: there is no category 1"},
         {"{\"categories\":[{\"id\":1}]}", "set.json: categories[0], id 1: name is missing"},
         {"{\"categories\":[{\"id\":1,\"name\":\"a\"},{\"id\":1,\"name\":\"b\"}]}",
-            "set.json: categories[1], id 1: id is used by an earlier category"},
+            "set.json: categories[1], id 1: id is used by an earlier entry, 'a'"},
         {"{\"categories\":[{\"id\":1,\"name\":\"a\",\"frequency\":\"x\"}]}",
             "set.json: categories[0], id 1: frequency is none of 'r', 'c', 'f'"},
         {"{\"images\":[{\"id\":4,\"file_name\":\"\\q\"}]}", "set.json: line 1, byte 35: unknown escape in a string"},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        const gboolean skippable = strstr(cases[i].message, "there is no category") != NULL;
-        const DinoR1CocoOptions skip = {.skip_bad = !skippable};
+        const gboolean is_entry = strstr(cases[i].message, "images[") || strstr(cases[i].message, "categories[");
+        const DinoR1CocoOptions skip = {.skip_bad = !is_entry};
         g_autoptr(GError) error = NULL;
 
         g_assert_null(load(cases[i].text, &skip, &error));
@@ -289,6 +289,66 @@ test_skip_lists(void)
     g_assert_cmpuint(dinor1_coco_get_n_bad(coco, DINOR1_COCO_BAD_CATEGORY), ==, 3);
 }
 
+/* An entry that is broken goes with its annotations; of two with one id the first stays if both say the same. */
+static void
+test_skip_entries(void)
+{
+    static const gchar text[] =
+        "{\"images\":[{\"id\":1,\"file_name\":\"a\",\"neg_category_ids\":[10],"
+        "\"not_exhaustive_category_ids\":[20]},7,{\"id\":2,\"file_name\":\"b\",\"width\":[{\"id\":8}]},"
+        "{\"id\":3,\"file_name\":\"c\"},{\"id\":3,\"file_name\":\"other\"},{\"id\":4,\"file_name\":\"d\","
+        "\"neg_category_ids\":[20,40],\"not_exhaustive_category_ids\":[]},{\"id\":4,\"file_name\":\"d\"}],"
+        "\"categories\":[{\"id\":10,\"name\":\"x\"},{\"id\":10,\"name\":\"y\"},{\"id\":20,\"name\":\"z\"},"
+        "{\"id\":30,\"name\":\"\"}],\"annotations\":["
+        "{\"id\":1,\"image_id\":1,\"category_id\":20,\"bbox\":[1,1,1,1]},"
+        "{\"id\":2,\"image_id\":1,\"category_id\":10,\"bbox\":[1,1,1,1]},"
+        "{\"id\":3,\"image_id\":1,\"category_id\":30,\"bbox\":[1,1,1,1]},"
+        "{\"id\":4,\"image_id\":2,\"category_id\":20,\"bbox\":[1,1,1,1]},"
+        "{\"id\":5,\"image_id\":3,\"category_id\":20,\"bbox\":[1,1,1,1]},"
+        "{\"id\":6,\"image_id\":4,\"category_id\":20,\"bbox\":[2,2,2,2]}]}";
+    static const gchar *const expected[] = {
+        "set.json: images[1]: it is not an object",
+        "set.json: images[2], id 2: width is not a non-negative integer",
+        "set.json: images[4], id 3: id is used by an earlier entry, 'c'",
+        "set.json: images[6], id 4: id is used by an earlier entry, 'd'",
+        "set.json: categories[1], id 10: id is used by an earlier entry, 'x'",
+        "set.json: categories[3], id 30: name is empty",
+        "set.json: images[0], id 1: neg_category_ids: there is no category 10",
+        "set.json: images[5], id 4: neg_category_ids: there is no category 40",
+        "set.json: annotations[1], id 2: there is no category 10",
+        "set.json: annotations[2], id 3: there is no category 30",
+        "set.json: annotations[3], id 4: there is no image 2",
+        "set.json: annotations[4], id 5: there is no image 3",
+    };
+    const DinoR1CocoOptions skip = {.skip_bad = TRUE};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DinoR1Coco) coco = load(text, &skip, &error);
+    const gchar *const *reasons;
+    const DinoR1CocoAnnotation *box;
+    guint n;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(dinor1_coco_get_n_images(coco), ==, 2);
+    g_assert_cmpint(dinor1_coco_get_image(coco, 0)->id, ==, 1);
+    g_assert_cmpstr(dinor1_coco_get_image(coco, 1)->file_name, ==, "d");
+    g_assert_cmpuint(dinor1_coco_get_image(coco, 1)->n_negative, ==, 1);
+    g_assert_cmpuint(dinor1_coco_get_n_categories(coco), ==, 1);
+    g_assert_cmpstr(dinor1_coco_get_category(coco, 0)->name, ==, "z");
+    g_assert_cmpuint(dinor1_coco_get_n_annotations(coco), ==, 2);
+    g_assert_cmpint(dinor1_coco_get_annotations(coco, 0, &n)->id, ==, 1);
+    box = dinor1_coco_get_annotations(coco, 1, &n);
+    g_assert_cmpint(box->id, ==, 6);
+    g_assert_cmpuint(n, ==, 1);
+    g_assert_cmpuint(dinor1_coco_get_n_bad(coco, DINOR1_COCO_BAD_IMAGE_ENTRY), ==, 5);
+    g_assert_cmpuint(dinor1_coco_get_n_bad(coco, DINOR1_COCO_BAD_CATEGORY_ENTRY), ==, 3);
+    g_assert_cmpuint(dinor1_coco_get_n_bad(coco, DINOR1_COCO_BAD_CATEGORY), ==, 4);
+    g_assert_cmpuint(dinor1_coco_get_n_bad(coco, DINOR1_COCO_BAD_IMAGE), ==, 2);
+    reasons = dinor1_coco_get_reasons(coco, &n);
+    g_assert_cmpuint(n, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < n; i++)
+        g_assert_cmpstr(reasons[i], ==, expected[i]);
+}
+
 static void
 test_many_boxes(void)
 {
@@ -297,6 +357,7 @@ test_many_boxes(void)
     g_autoptr(GString) text = g_string_new("{" IMAGES "," CATEGORIES ",\"annotations\":[");
     g_autoptr(DinoR1Coco) all = NULL, some = NULL;
     g_autoptr(GError) error = NULL;
+    guint n_reasons;
 
     for (guint i = 0; i < n; i++)
         g_string_append_printf(
@@ -307,6 +368,9 @@ test_many_boxes(void)
     g_assert_cmpuint(dinor1_coco_get_n_annotations(all), ==, n);
     g_assert_cmpuint(dinor1_coco_get_n_annotations(some), ==, 300);
     g_assert_cmpuint(dinor1_coco_get_n_bad(some, DINOR1_COCO_BAD_TOO_MANY), ==, n - 300);
+    g_assert_cmpstr(dinor1_coco_get_reasons(some, &n_reasons)[0], ==,
+        "set.json: annotations[300], id 300: too many in the image (image 3)");
+    g_assert_cmpuint(n_reasons, ==, 10000);
     g_assert_null(load(text->str, &strict, &error));
     assert_format_error(error, "set.json: annotations[99999], id 99999: too many in the image (image 3)");
 }
@@ -682,6 +746,7 @@ main(int argc, char **argv)
     g_test_add_func("/coco/broken", test_broken);
     g_test_add_func("/coco/bad-annotations", test_bad_annotations);
     g_test_add_func("/coco/skip-lists", test_skip_lists);
+    g_test_add_func("/coco/skip-entries", test_skip_entries);
     g_test_add_func("/coco/many-boxes", test_many_boxes);
     g_test_add_func("/coco/find", test_find);
     g_test_add_func("/coco/split", test_split);

@@ -50,16 +50,18 @@ typedef struct {
     gboolean ignore; /* not to be counted (LVIS) */
 } DinoR1CocoAnnotation;
 
-/* Why an annotation or a result was not accepted. */
+/* Why an annotation or a result was not accepted; or that it was an image or a category. */
 typedef enum {
-    DINOR1_COCO_BAD_FIELD,      /* a field is missing, twice there or of a wrong type */
-    DINOR1_COCO_BAD_DUPLICATE,  /* an earlier annotation has the id */
-    DINOR1_COCO_BAD_IMAGE,      /* image_id names no image */
-    DINOR1_COCO_BAD_CATEGORY,   /* category_id names no category */
-    DINOR1_COCO_BAD_NOT_FINITE, /* a number is NaN or infinite */
-    DINOR1_COCO_BAD_SIZE,       /* width, height or area is negative; or zero, in an annotation */
-    DINOR1_COCO_BAD_OUTSIDE,    /* no part of the box is in the image */
-    DINOR1_COCO_BAD_TOO_MANY,   /* the image already has DinoR1CocoOptions.max_boxes */
+    DINOR1_COCO_BAD_FIELD,          /* a field is missing, twice there or of a wrong type */
+    DINOR1_COCO_BAD_DUPLICATE,      /* an earlier annotation has the id */
+    DINOR1_COCO_BAD_IMAGE,          /* image_id names no image */
+    DINOR1_COCO_BAD_CATEGORY,       /* category_id names no category */
+    DINOR1_COCO_BAD_NOT_FINITE,     /* a number is NaN or infinite */
+    DINOR1_COCO_BAD_SIZE,           /* width, height or area is negative; or zero, in an annotation */
+    DINOR1_COCO_BAD_OUTSIDE,        /* no part of the box is in the image */
+    DINOR1_COCO_BAD_TOO_MANY,       /* the image already has DinoR1CocoOptions.max_boxes */
+    DINOR1_COCO_BAD_IMAGE_ENTRY,    /* an entry of "images" is broken; its annotations are then BAD_IMAGE */
+    DINOR1_COCO_BAD_CATEGORY_ENTRY, /* one of "categories"; its annotations are then BAD_CATEGORY */
     DINOR1_COCO_N_BAD
 } DinoR1CocoBad;
 
@@ -80,8 +82,11 @@ typedef struct {
  * Reads a file of "images", "categories" and "annotations". Other members, such as segmentations, are passed over.
  * Images without annotations are legal, and so are boxes that reach beyond the image's edge.
  *
+ * With @options' skip_bad, a broken image or category is left out with its annotations. Of two with one id the first
+ * stays if they have the same name; else neither, since nobody knows which of them an annotation means.
+ *
  * Returns: (transfer full): the set, or NULL with IO (cannot be read, empty) or FORMAT: the file, the id and the
- * reason. A broken file, image or category is an error with @options' skip_bad too.
+ * reason. A file that is no JSON or lacks one of the lists is an error with skip_bad too.
  */
 DINOR1_API DinoR1Coco *dinor1_coco_load(const gchar *path, const DinoR1CocoOptions *options, GError **error);
 
@@ -94,6 +99,9 @@ DINOR1_API guint dinor1_coco_get_n_images(const DinoR1Coco *coco);
 DINOR1_API guint dinor1_coco_get_n_categories(const DinoR1Coco *coco);
 DINOR1_API guint dinor1_coco_get_n_annotations(const DinoR1Coco *coco);
 DINOR1_API guint dinor1_coco_get_n_bad(const DinoR1Coco *coco, DinoR1CocoBad bad); /* left out by skip_bad */
+/* (array length=n) (nullable): the messages that these would have been, in the order in which they were found: the
+ * first 10,000. */
+DINOR1_API const gchar *const *dinor1_coco_get_reasons(const DinoR1Coco *coco, guint *n);
 
 /* @image, @category: less than their number. What is returned lives until the set changes. */
 DINOR1_API const DinoR1CocoImage *dinor1_coco_get_image(const DinoR1Coco *coco, guint image);
