@@ -199,6 +199,8 @@ find_device(guint index, cudaDeviceProp *properties)
         status = cudaGetDeviceProperties(properties, (int)index);
     if (status == cudaSuccess)
         status = cudaSetDevice((int)index);
+    if (status == cudaErrorInsufficientDriver) /* what CUDA says where there is none at all */
+        return g_strdup("NVIDIA's driver is missing, or too old for this CUDA (cudaErrorInsufficientDriver)");
     return status == cudaSuccess ? NULL : error_text(status);
 }
 
