@@ -21,6 +21,8 @@ resource_code(const GError *error)
     case DINOR1_ERROR_MISMATCH:
     case DINOR1_ERROR_UNSUPPORTED:
         return GST_RESOURCE_ERROR_SETTINGS;
+    case DINOR1_ERROR_MEMORY:
+        return GST_RESOURCE_ERROR_NO_SPACE_LEFT;
     case DINOR1_ERROR_FAILED:
     case DINOR1_ERROR_DEVICE:
         break;

@@ -24,6 +24,14 @@ typedef struct {
  * Runs ops on one device. The program (graph/program.h) owns the plan; a backend owns memory and kernels.
  */
 typedef struct _DinoR1Backend DinoR1Backend;
+/* What a backend recorded: a sequence of ops with their memory. */
+typedef struct _DinoR1Recording DinoR1Recording;
+
+typedef struct {
+    gpointer to;
+    gconstpointer from;
+    gsize size;
+} DinoR1Download;
 
 typedef struct {
     const gchar *name; /* "cpu", "cuda" */
@@ -31,19 +39,31 @@ typedef struct {
     /* Device memory, 64-byte aligned. alloc returns NULL with an error when there is not enough. */
     gpointer (*alloc)(DinoR1Backend *backend, gsize size, GError **error);
     void (*release)(DinoR1Backend *backend, gpointer memory);
+    /* Enqueues the copy; the caller may reuse @from at once. */
     gboolean (*upload)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
+    /* Both wait for everything enqueued, and return when the copies are there. */
     gboolean (*download)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
+    gboolean (*download_many)(DinoR1Backend *backend, const DinoR1Download *copies, guint n, GError **error);
     /* Bytes of workspace that an op needs with these shapes (data pointers are NULL in @args). */
     gsize (*workspace)(DinoR1Backend *backend, DinoR1OpType op, const DinoR1KernelArgs *args);
     /* Runs one op, or enqueues it. */
     gboolean (*run)(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error);
     /* Waits until everything enqueued is done. */
     gboolean (*sync)(DinoR1Backend *backend, GError **error);
+    /* The rest only where can_record. Between record_begin and record_end, run keeps ops instead of doing them; nothing
+     * else may be called. record_end: (transfer full): NULL with an error, after which all is as before; it must be
+     * called after a run that failed, too. */
+    gboolean (*record_begin)(DinoR1Backend *backend, GError **error);
+    DinoR1Recording *(*record_end)(DinoR1Backend *backend, GError **error);
+    /* Enqueues a recording. @name: what it does, for messages. */
+    gboolean (*replay)(DinoR1Backend *backend, DinoR1Recording *recording, const gchar *name, GError **error);
+    void (*recording_free)(DinoR1Backend *backend, DinoR1Recording *recording);
 } DinoR1BackendClass;
 
 struct _DinoR1Backend {
     const DinoR1BackendClass *klass;
-    gboolean host_memory; /* memory can be read and written in place by the host */
+    gboolean host_memory; /* memory can be read and written in place by the host, and run returns when it is done */
+    gboolean can_record;
 };
 
 void dinor1_backend_free(DinoR1Backend *backend);

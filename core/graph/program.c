@@ -4,6 +4,7 @@
 #include "graph/program.h"
 
 #include "graph/plan.h"
+#include "graph/recorder.h"
 
 #include <dinor1/error.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct _DinoR1Program {
     gint *workspaces;       /* by node: buffer index or -1 */
     Arena arena, statics;
     GPtrArray *uploads; /* device copies of constants */
+    DinoR1Recorder *recorder;
 };
 
 static const DinoR1Tensor *
@@ -211,10 +213,15 @@ keep_statics(DinoR1Program *program)
     }
 }
 
+static void
+plan(Arena *arena)
+{
+    arena->size = dinor1_plan_arena((DinoR1PlanBuffer *)(gpointer)arena->buffers->data, arena->buffers->len);
+}
+
 static gboolean
 allocate(DinoR1Program *program, Arena *arena, GError **error)
 {
-    arena->size = dinor1_plan_arena((DinoR1PlanBuffer *)(gpointer)arena->buffers->data, arena->buffers->len);
     if (!arena->size)
         return TRUE;
     arena->memory = program->backend->klass->alloc(program->backend, arena->size, error);
@@ -309,7 +316,7 @@ run_fixed(DinoR1Program *program, GError **error)
     return program->backend->klass->sync(program->backend, error);
 }
 
-/* Everything else of the stages [first, last]. */
+/* Everything else of the stages [first, last]: enqueued, and timed if @seconds. */
 static gboolean
 run_stages(DinoR1Program *program, guint first, guint last, gdouble *seconds, GError **error)
 {
@@ -320,7 +327,13 @@ run_stages(DinoR1Program *program, guint first, guint last, gdouble *seconds, GE
             !run_node(program, i, seconds, error))
             return FALSE;
     }
-    return program->backend->klass->sync(program->backend, error);
+    return TRUE;
+}
+
+static gboolean
+run_untimed(gpointer program, guint first, guint last, GError **error)
+{
+    return run_stages(program, first, last, NULL, error);
 }
 
 static gboolean
@@ -330,6 +343,8 @@ prepare(DinoR1Program *program, GError **error)
     place_tensors(program);
     find_lifetimes(program);
     keep_statics(program);
+    plan(&program->statics);
+    plan(&program->arena);
     if (!allocate(program, &program->statics, error) || !allocate(program, &program->arena, error) ||
         !resolve_slots(program, error))
         return FALSE;
@@ -337,11 +352,36 @@ prepare(DinoR1Program *program, GError **error)
     return run_fixed(program, error);
 }
 
+static gsize
+weight_bytes(const DinoR1Program *program)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(program->graph);
+    gsize bytes = 0;
+
+    for (guint i = 0; i < program->n_slots && !program->backend->host_memory; i++)
+        if (program->slots[i].place == PLACE_CONSTANT)
+            bytes += tensor_bytes(tensors->pdata[i]);
+    return bytes;
+}
+
+/* Where memory was short: how much there should have been. */
+static void
+add_needed(const DinoR1Program *program, GError *error)
+{
+    const gsize weights = weight_bytes(program), all = dinor1_program_get_arena_size(program) + weights;
+    g_autofree gchar *all_text = g_format_size_full(all, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree gchar *weights_text = g_format_size_full(weights, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree gchar *before = error->message;
+
+    error->message = g_strdup_printf("%s; the plan needs %s, %s of it for weights", before, all_text, weights_text);
+}
+
 DinoR1Program *
 dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error)
 {
     g_autoptr(DinoR1Program) program = g_new0(DinoR1Program, 1);
     const guint n_nodes = dinor1_graph_get_nodes(graph)->len;
+    GError *why = NULL;
 
     program->graph = graph;
     program->backend = backend;
@@ -354,8 +394,15 @@ dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error)
     program->arena.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
     program->statics.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
     program->uploads = g_ptr_array_new();
-    if (!dinor1_graph_check(graph, error) || !prepare(program, error))
+    program->recorder = dinor1_recorder_new(backend, run_untimed, program);
+    if (!dinor1_graph_check(graph, error))
         return NULL;
+    if (!prepare(program, &why)) {
+        if (g_error_matches(why, DINOR1_ERROR, DINOR1_ERROR_MEMORY))
+            add_needed(program, why);
+        g_propagate_error(error, why);
+        return NULL;
+    }
     return g_steal_pointer(&program);
 }
 
@@ -364,6 +411,7 @@ dinor1_program_free(DinoR1Program *program)
 {
     if (!program)
         return;
+    dinor1_recorder_free(program->recorder);
     for (guint i = 0; i < program->uploads->len; i++)
         program->backend->klass->release(program->backend, program->uploads->pdata[i]);
     g_ptr_array_unref(program->uploads);
@@ -431,6 +479,21 @@ dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer data, gsi
     return from && program->backend->klass->download(program->backend, data, from, size, error);
 }
 
+gboolean
+dinor1_program_get_many(DinoR1Program *program, const DinoR1ProgramRead *reads, guint n, GError **error)
+{
+    DinoR1Download copies[DINOR1_MAX_READS];
+
+    g_return_val_if_fail(n <= DINOR1_MAX_READS, FALSE);
+    for (guint i = 0; i < n; i++) {
+        copies[i] =
+            (DinoR1Download){reads[i].data, find_data(program, reads[i].name, reads[i].size, error), reads[i].size};
+        if (!copies[i].from)
+            return FALSE;
+    }
+    return program->backend->klass->download_many(program->backend, copies, n, error);
+}
+
 gpointer
 dinor1_program_map(DinoR1Program *program, const gchar *name)
 {
@@ -464,27 +527,42 @@ dinor1_program_push(DinoR1Program *program, const gchar *name, GError **error)
                                                          tensor_bytes(dinor1_graph_find(program->graph, name)), error));
 }
 
+gboolean
+dinor1_program_pull_many(
+    DinoR1Program *program, const gchar *const *names, gconstpointer *data, guint n, GError **error)
+{
+    DinoR1ProgramRead reads[DINOR1_MAX_READS];
+
+    g_return_val_if_fail(n <= DINOR1_MAX_READS, FALSE);
+    for (guint i = 0; i < n; i++) {
+        gpointer to = dinor1_program_stage(program, names[i], error);
+
+        if (!to)
+            return FALSE;
+        reads[i] = (DinoR1ProgramRead){names[i], to, tensor_bytes(dinor1_graph_find(program->graph, names[i]))};
+        data[i] = to;
+    }
+    return program->backend->host_memory || dinor1_program_get_many(program, reads, n, error);
+}
+
 gconstpointer
 dinor1_program_pull(DinoR1Program *program, const gchar *name, GError **error)
 {
-    gpointer to = dinor1_program_stage(program, name, error);
+    gconstpointer data;
 
-    if (to && !program->backend->host_memory &&
-        !dinor1_program_get(program, name, to, tensor_bytes(dinor1_graph_find(program->graph, name)), error))
-        return NULL;
-    return to;
+    return dinor1_program_pull_many(program, &name, &data, 1, error) ? data : NULL;
 }
 
 gboolean
 dinor1_program_run(DinoR1Program *program, GError **error)
 {
-    return run_stages(program, 0, G_MAXUINT, NULL, error);
+    return dinor1_recorder_run(program->recorder, 0, G_MAXUINT, error);
 }
 
 gboolean
 dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error)
 {
-    return run_stages(program, stage, stage, NULL, error);
+    return dinor1_recorder_run(program->recorder, stage, stage, error);
 }
 
 gboolean

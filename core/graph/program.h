@@ -22,9 +22,20 @@ void dinor1_program_free(DinoR1Program *program);
 
 DinoR1Graph *dinor1_program_get_graph(DinoR1Program *program);
 
-/* Copies host data into an input / out of an output. */
+/* Copies host data into an input, which takes effect before the next run; @data may be reused at once. */
 gboolean dinor1_program_set(DinoR1Program *program, const gchar *name, gconstpointer data, gsize size, GError **error);
+/* Copies host data out of an output, after everything that was run before. */
 gboolean dinor1_program_get(DinoR1Program *program, const gchar *name, gpointer data, gsize size, GError **error);
+
+typedef struct {
+    const gchar *name;
+    gpointer data;
+    gsize size;
+} DinoR1ProgramRead;
+
+/* The same for several outputs, with a single wait. */
+#define DINOR1_MAX_READS 16
+gboolean dinor1_program_get_many(DinoR1Program *program, const DinoR1ProgramRead *reads, guint n, GError **error);
 /* The memory of an input or output itself when the backend's memory is the host's; NULL otherwise. */
 gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);
 
@@ -35,12 +46,17 @@ gpointer dinor1_program_stage(DinoR1Program *program, const gchar *name, GError 
 gboolean dinor1_program_push(DinoR1Program *program, const gchar *name, GError **error);
 /* Returns: the output in its staging memory, valid until the next run. */
 gconstpointer dinor1_program_pull(DinoR1Program *program, const gchar *name, GError **error);
+/* The same for several outputs, with a single wait. @data: (out): [n] */
+gboolean dinor1_program_pull_many(
+    DinoR1Program *program, const gchar *const *names, gconstpointer *data, guint n, GError **error);
 
+/* Runs the ops, or has them run: the host may go on before a device is done. Where the backend can record, a run after
+ * the first is recorded, with the nodes' parameters as they are then, and replayed from then on. */
 gboolean dinor1_program_run(DinoR1Program *program, GError **error);
 /* One stage of a run; the stages must be run in order. */
 gboolean dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error);
 
-/* Like run, and adds each node's wall time to @seconds (one entry per node). */
+/* Like run, op by op, and adds each node's wall time to @seconds (one entry per node). */
 gboolean dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error);
 
 /* FALSE for a node that a run skips: nothing reads it, or it depends on constants only. */

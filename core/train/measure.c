@@ -118,7 +118,7 @@ copy_reference(DinoR1Trainer *trainer, GError **error)
         return TRUE;
     trainer->reference = dinor1_parameters_copy(trainer->parameters);
     if (!trainer->reference)
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "not enough memory for the reference model");
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "not enough memory for the reference model");
     return trainer->reference != NULL;
 }
 

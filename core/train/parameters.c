@@ -122,7 +122,7 @@ make(DinoR1Parameters *parameters, const gchar *name, const DinoR1Shape *shape, 
         return NULL;
     parameter = add(parameters, name, &view.shape);
     if (!parameter) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "not enough memory for parameter '%s'", name);
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "not enough memory for parameter '%s'", name);
         return NULL;
     }
     parameter->is_fresh = !stored;

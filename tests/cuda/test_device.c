@@ -71,7 +71,7 @@ test_memory(void)
 
     g_assert_no_error(error);
     g_assert_null(backend->klass->alloc(backend, (gsize)1 << 45, &error));
-    assert_error(g_steal_pointer(&error), DINOR1_ERROR_DEVICE, "out of memory: asked for 32.0");
+    assert_error(g_steal_pointer(&error), DINOR1_ERROR_MEMORY, "out of memory: asked for 32.0");
     /* It lives on. */
     memory = backend->klass->alloc(backend, sizeof numbers, &error);
     g_assert_no_error(error);

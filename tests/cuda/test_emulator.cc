@@ -18,6 +18,11 @@ struct Rig {
     {
         cudaStreamCreateWithFlags(&run.stream, cudaStreamNonBlocking);
     }
+    /* Waits: what was launched is not done before. */
+    cudaError_t finish()
+    {
+        return cudaStreamSynchronize(run.stream);
+    }
     ~Rig()
     {
         cudaStreamDestroy(run.stream);
@@ -55,6 +60,7 @@ test_sum()
         x[i] = (float)(i % 13);
     DINOR1_LAUNCH(&rig.run, sum_blocks, 7, 96, 0, x, out);
     g_assert_null(rig.run.failure);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (int b = 0; b < 7; b++) {
         float expected = 0;
         for (int i = 0; i < 96; i++)
@@ -90,6 +96,7 @@ test_lanes()
 
     DINOR1_LAUNCH(&rig.run, use_lanes, 1, 20, 0, up, down, broadcast, ballot, halves);
     g_assert_null(rig.run.failure);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (int i = 0; i < 20; i++) {
         g_assert_cmpint(up[i], ==, i < 3 ? i : i - 3);
         g_assert_cmpint(down[i], ==, i % 4 < 2 ? i + 2 : i);
@@ -119,6 +126,7 @@ test_atomics()
     gint64 checksum = 0;
 
     DINOR1_LAUNCH(&rig.run, count, 6, 100, 0, &total, &sum, &largest, positions);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (int position : positions)
         checksum += position;
     g_assert_cmpint(total, ==, 600);
@@ -150,6 +158,7 @@ test_grid()
         x[i] = i;
     DINOR1_LAUNCH(&rig.run, transpose, dim3(1, 1, 5), dim3(4, 3), 12 * sizeof(int), x, out);
     g_assert_null(rig.run.failure);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (int page = 0; page < 5; page++)
         for (int row = 0; row < 4; row++)
             for (int column = 0; column < 3; column++)
@@ -170,6 +179,7 @@ test_unset()
     float out[4] = {0};
 
     DINOR1_LAUNCH(&rig.run, read_unset, 1, 4, 0, out);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (float value : out)
         g_assert_true(isnan(value));
 }
@@ -198,6 +208,7 @@ count_wrong(bool wait)
     int out[64], wrong = 0;
 
     DINOR1_LAUNCH(&rig.run, rotate, 1, 64, 0, out, 4, wait);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
     for (int i = 0; i < 64; i++)
         wrong += out[i] != (i + 4) % 64;
     return wrong;
@@ -225,11 +236,12 @@ test_deadlock()
     int out[32];
 
     DINOR1_LAUNCH(&rig.run, lose_lane, 3, 32, 0, out);
-    g_assert_nonnull(rig.run.failure);
+    g_assert_null(rig.run.failure);
+    g_assert_cmpint(rig.finish(), ==, cudaErrorLaunchFailure);
+    /* As on a device the failure stays. */
+    DINOR1_LAUNCH(&rig.run, lose_lane, 1, 1, 0, out);
     g_assert_nonnull(
         strstr(rig.run.failure, "unspecified launch failure (cudaErrorLaunchFailure) at test_emulator.cc:"));
-    /* As on a device the failure stays. */
-    g_assert_cmpint(cudaStreamSynchronize(rig.run.stream), ==, cudaErrorLaunchFailure);
 }
 
 void
@@ -256,6 +268,130 @@ test_halves()
     g_assert_cmpfloat(__bfloat1622float2(__floats2bfloat162_rn(3, -4)).y, ==, -4);
 }
 
+void
+add_one(int *x)
+{
+    *x += 1;
+}
+
+/* Work waits for the host to wait: a staging buffer that is filled again too early is noticed. */
+void
+test_late()
+{
+    Rig rig;
+    void *pinned = NULL;
+    int plain = 3, x = 0;
+
+    g_assert_cmpint(cudaHostAlloc(&pinned, sizeof x, cudaHostAllocDefault), ==, cudaSuccess);
+    int *staged = static_cast<int *>(pinned);
+    *staged = 1;
+    cudaMemcpyAsync(&x, staged, sizeof x, cudaMemcpyHostToDevice, rig.run.stream);
+    *staged = 2;
+    g_assert_cmpint(x, ==, 0);
+    rig.finish();
+    g_assert_cmpint(x, ==, 2);
+    /* Memory that is not pinned is read at once. */
+    cudaMemcpyAsync(&x, &plain, sizeof x, cudaMemcpyHostToDevice, rig.run.stream);
+    plain = 4;
+    rig.finish();
+    g_assert_cmpint(x, ==, 3);
+    cudaFreeHost(pinned);
+}
+
+/* An event waits for what was before it, not for more. */
+void
+test_events()
+{
+    Rig rig;
+    int x = 0, y = 0;
+    cudaEvent_t event = NULL;
+
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+    g_assert_cmpint(cudaEventSynchronize(event), ==, cudaSuccess); /* never recorded */
+    DINOR1_LAUNCH(&rig.run, add_one, 1, 1, 0, &x);
+    cudaEventRecord(event, rig.run.stream);
+    DINOR1_LAUNCH(&rig.run, add_one, 1, 1, 0, &y);
+    g_assert_cmpint(cudaEventSynchronize(event), ==, cudaSuccess);
+    g_assert_cmpint(x, ==, 1);
+    g_assert_cmpint(y, ==, 0);
+    cudaEventDestroy(event);
+}
+
+/* A capture keeps the arguments as they are, does nothing, and is replayed as often as one likes. */
+void
+test_capture()
+{
+    Rig rig;
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t executable = NULL;
+    int x = 0, *argument = &x;
+
+    g_assert_cmpint(cudaStreamBeginCapture(rig.run.stream, cudaStreamCaptureModeThreadLocal), ==, cudaSuccess);
+    DINOR1_LAUNCH(&rig.run, add_one, 1, 1, 0, argument);
+    argument = NULL;
+    g_assert_cmpint(cudaStreamEndCapture(rig.run.stream, &graph), ==, cudaSuccess);
+    g_assert_cmpint(cudaGraphInstantiate(&executable, graph, 0), ==, cudaSuccess);
+    cudaGraphDestroy(graph);
+    rig.finish();
+    g_assert_cmpint(x, ==, 0);
+    for (int i = 0; i < 3; i++)
+        g_assert_cmpint(cudaGraphLaunch(executable, rig.run.stream), ==, cudaSuccess);
+    rig.finish();
+    g_assert_cmpint(x, ==, 3);
+    cudaGraphExecDestroy(executable);
+}
+
+enum Forbidden { ALLOCATE, ALLOCATE_HOST, FREE, WAIT, COPY, READ, N_FORBIDDEN };
+
+cudaError_t
+do_forbidden(Forbidden what, cudaStream_t stream)
+{
+    int plain[2] = {0, 0};
+    void *memory = NULL;
+
+    switch (what) {
+    case ALLOCATE:
+        return cudaMalloc(&memory, 4);
+    case ALLOCATE_HOST:
+        return cudaHostAlloc(&memory, 4, cudaHostAllocDefault);
+    case FREE:
+        return cudaFree(memory);
+    case WAIT:
+        return cudaStreamSynchronize(stream);
+    case COPY:
+        return cudaMemcpyAsync(plain, plain + 1, sizeof plain[0], cudaMemcpyHostToDevice, stream);
+    case READ:
+        return cudaMemcpyAsync(plain, plain + 1, sizeof plain[0], cudaMemcpyDeviceToHost, stream);
+    case N_FORBIDDEN:
+        break;
+    }
+    return cudaSuccess;
+}
+
+void
+test_forbidden()
+{
+    for (int what = 0; what < N_FORBIDDEN; what++) {
+        Rig rig;
+        cudaGraph_t graph = NULL;
+        int x = 0;
+
+        g_assert_cmpint(cudaStreamBeginCapture(rig.run.stream, cudaStreamCaptureModeThreadLocal), ==, cudaSuccess);
+        g_assert_cmpint(
+            do_forbidden(static_cast<Forbidden>(what), rig.run.stream), ==, cudaErrorStreamCaptureUnsupported);
+        DINOR1_LAUNCH(&rig.run, add_one, 1, 1, 0, &x);
+        g_assert_nonnull(strstr(rig.run.failure, "cudaErrorStreamCaptureInvalidated"));
+        g_assert_cmpint(cudaStreamEndCapture(rig.run.stream, &graph), ==, cudaErrorStreamCaptureInvalidated);
+        g_assert_null(graph);
+        cudaGetLastError();
+        /* The stream itself is well. */
+        g_clear_pointer(&rig.run.failure, g_free);
+        DINOR1_LAUNCH(&rig.run, add_one, 1, 1, 0, &x);
+        g_assert_cmpint(rig.finish(), ==, cudaSuccess);
+        g_assert_cmpint(x, ==, 1);
+    }
+}
+
 } // namespace
 
 int
@@ -271,5 +407,9 @@ main(int argc, char **argv)
     g_test_add_func("/emulator/deadlock", test_deadlock);
     g_test_add_func("/emulator/limits", test_limits);
     g_test_add_func("/emulator/halves", test_halves);
+    g_test_add_func("/emulator/late", test_late);
+    g_test_add_func("/emulator/events", test_events);
+    g_test_add_func("/emulator/capture", test_capture);
+    g_test_add_func("/emulator/forbidden", test_forbidden);
     return g_test_run();
 }

@@ -32,7 +32,7 @@ cpu_alloc(DinoR1Backend *backend, gsize size, GError **error)
 
     if (!memory) {
         g_autofree gchar *text = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cpu: not enough memory for %s", text);
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "cpu: not enough memory for %s", text);
     }
     return memory;
 }
@@ -48,6 +48,14 @@ cpu_copy(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GE
 {
     if (size > 0)
         memcpy(to, from, size);
+    return TRUE;
+}
+
+static gboolean
+cpu_download_many(DinoR1Backend *backend, const DinoR1Download *copies, guint n, GError **error)
+{
+    for (guint i = 0; i < n; i++)
+        cpu_copy(backend, copies[i].to, copies[i].from, copies[i].size, error);
     return TRUE;
 }
 
@@ -85,6 +93,7 @@ static const DinoR1BackendClass cpu_class = {
     .release = cpu_release,
     .upload = cpu_copy,
     .download = cpu_copy,
+    .download_many = cpu_download_many,
     .workspace = cpu_workspace,
     .run = cpu_run,
     .sync = cpu_sync,

@@ -3,11 +3,16 @@
  */
 #include "backend/cuda/blas.h"
 #include "backend/cuda/cuda.h"
+#include "backend/cuda/staging.h"
 #include "backend/module.h"
 
 #include <dinor1/api.h>
 #include <dinor1/error.h>
 #include <string.h>
+
+struct _DinoR1Recording {
+    cudaGraphExec_t graph;
+};
 
 namespace
 {
@@ -19,9 +24,11 @@ struct CudaBackend {
     guint index;
     cudaStream_t stream;
     DinoR1CudaBlas *blas;
+    DinoR1CudaStaging *staging;
     DinoR1CudaKernels kernels;
-    gboolean sync_ops; /* wait after every op, so that a failure names the right one */
-    const gchar *last_op;
+    gboolean sync_ops;  /* wait after every op, so that a failure names the right one */
+    gboolean recording; /* what fails now did not reach the device */
+    gchar last[64];     /* the last op or recording that was started */
     gchar *death;
 };
 
@@ -30,6 +37,7 @@ die(CudaBackend *self, const gchar *what, const gchar *why, GError **error)
 {
     if (!self->death)
         self->death = g_strdup_printf("cuda:%u: %s: %s", self->index, what, why);
+    cudaGetLastError(); /* it is the thread's, which may use other devices */
     g_set_error_literal(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, self->death);
     return FALSE;
 }
@@ -60,8 +68,10 @@ check(CudaBackend *self, cudaError_t status, const gchar *what, GError **error)
     if (status == cudaSuccess)
         return TRUE;
     g_autofree gchar *text = error_text(status);
-    g_autofree gchar *where = self->last_op ? g_strdup_printf("%s after %s", what, self->last_op) : g_strdup(what);
-    return die(self, where, text, error);
+    g_autofree gchar *where = *self->last ? g_strdup_printf("%s after %s", what, self->last) : g_strdup(what);
+    g_autofree gchar *why =
+        self->sync_ops ? g_strdup(text) : g_strdup_printf("%s; with DINOR1_CUDA_SYNC=1 the message names the op", text);
+    return die(self, where, why, error);
 }
 
 void
@@ -71,6 +81,7 @@ cuda_free(DinoR1Backend *backend)
 
     cudaSetDevice((int)self->index);
     dinor1_cuda_blas_free(self->blas);
+    dinor1_cuda_staging_free(self->staging);
     if (self->stream)
         cudaStreamDestroy(self->stream);
     g_free(self->death);
@@ -87,7 +98,7 @@ set_out_of_memory(CudaBackend *self, gsize size, GError **error)
     g_autofree gchar *asked = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
     g_autofree gchar *left = g_format_size_full(free_size, G_FORMAT_SIZE_IEC_UNITS);
     g_autofree gchar *all = g_format_size_full(total, G_FORMAT_SIZE_IEC_UNITS);
-    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cuda:%u: out of memory: asked for %s, %s of %s are free",
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "cuda:%u: out of memory: asked for %s, %s of %s are free",
         self->index, asked, left, all);
 }
 
@@ -116,26 +127,41 @@ cuda_release(DinoR1Backend *backend, gpointer memory)
     cudaFree(memory);
 }
 
-/* Both directions return when the copy is done: the caller may reuse its memory at once. */
+/* Pinned memory may be short without harm to the device. */
 gboolean
-copy(CudaBackend *self, gpointer to, gconstpointer from, gsize size, cudaMemcpyKind kind, GError **error)
+check_copy(CudaBackend *self, cudaError_t status, const gchar *what, GError **error)
 {
-    const gchar *what = kind == cudaMemcpyHostToDevice ? "upload" : "download";
-
-    return enter(self, error) && check(self, cudaMemcpyAsync(to, from, size, kind, self->stream), what, error) &&
-           check(self, cudaStreamSynchronize(self->stream), what, error);
+    if (status != cudaErrorMemoryAllocation)
+        return check(self, status, what, error);
+    cudaGetLastError();
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "cuda:%u: %s: no pinned host memory", self->index, what);
+    return FALSE;
 }
 
 gboolean
 cuda_upload(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error)
 {
-    return copy(reinterpret_cast<CudaBackend *>(backend), to, from, size, cudaMemcpyHostToDevice, error);
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    return enter(self, error) &&
+           check_copy(self, dinor1_cuda_staging_upload(self->staging, to, from, size, self->stream), "upload", error);
+}
+
+gboolean
+cuda_download_many(DinoR1Backend *backend, const DinoR1Download *copies, guint n, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    return enter(self, error) &&
+           check_copy(self, dinor1_cuda_staging_download(self->staging, copies, n, self->stream), "download", error);
 }
 
 gboolean
 cuda_download(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error)
 {
-    return copy(reinterpret_cast<CudaBackend *>(backend), to, from, size, cudaMemcpyDeviceToHost, error);
+    const DinoR1Download copy = {to, from, size};
+
+    return cuda_download_many(backend, &copy, 1, error);
 }
 
 gsize
@@ -152,6 +178,15 @@ cuda_sync(DinoR1Backend *backend, GError **error)
     return enter(self, error) && check(self, cudaStreamSynchronize(self->stream), "failure", error);
 }
 
+/* The stream and the device are as they were: nothing dies of it. */
+gboolean
+refuse_recording(CudaBackend *self, const gchar *what, const gchar *why, GError **error)
+{
+    cudaGetLastError();
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_DEVICE, "cuda:%u: recording: %s: %s", self->index, what, why);
+    return FALSE;
+}
+
 gboolean
 cuda_run(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error)
 {
@@ -166,12 +201,73 @@ cuda_run(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError
         return FALSE;
     }
     self->kernels.ops[op].run(&run);
-    self->last_op = dinor1_op_name(op);
     if (run.failure) {
         g_autofree gchar *failure = run.failure;
-        return die(self, dinor1_op_name(op), failure, error);
+        return self->recording ? refuse_recording(self, dinor1_op_name(op), failure, error)
+                               : die(self, dinor1_op_name(op), failure, error);
     }
+    if (!self->recording)
+        g_strlcpy(self->last, dinor1_op_name(op), sizeof self->last);
     return self->sync_ops ? cuda_sync(backend, error) : TRUE;
+}
+
+gboolean
+cuda_record_begin(DinoR1Backend *backend, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    if (!enter(self, error))
+        return FALSE;
+    /* Other threads may allocate meanwhile. */
+    cudaError_t status = cudaStreamBeginCapture(self->stream, cudaStreamCaptureModeThreadLocal);
+    self->recording = status == cudaSuccess;
+    if (self->recording)
+        return TRUE;
+    g_autofree gchar *text = error_text(status);
+    return refuse_recording(self, "begin", text, error);
+}
+
+DinoR1Recording *
+cuda_record_end(DinoR1Backend *backend, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t executable = NULL;
+    cudaError_t status = cudaStreamEndCapture(self->stream, &graph);
+
+    self->recording = FALSE;
+    if (status == cudaSuccess)
+        status = cudaGraphInstantiate(&executable, graph, 0);
+    if (graph)
+        cudaGraphDestroy(graph);
+    if (status != cudaSuccess) {
+        g_autofree gchar *text = error_text(status);
+        refuse_recording(self, "end", text, error);
+        return NULL;
+    }
+    DinoR1Recording *recording = g_new0(DinoR1Recording, 1);
+    recording->graph = executable;
+    return recording;
+}
+
+gboolean
+cuda_replay(DinoR1Backend *backend, DinoR1Recording *recording, const gchar *name, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    if (!enter(self, error))
+        return FALSE;
+    cudaError_t status = cudaGraphLaunch(recording->graph, self->stream);
+    g_snprintf(self->last, sizeof self->last, "the recorded run of %s", name);
+    return check(self, status, "failure", error);
+}
+
+void
+cuda_recording_free(DinoR1Backend *backend, DinoR1Recording *recording)
+{
+    cudaSetDevice((int)reinterpret_cast<CudaBackend *>(backend)->index);
+    cudaGraphExecDestroy(recording->graph);
+    g_free(recording);
 }
 
 const DinoR1BackendClass cuda_class = {
@@ -181,9 +277,14 @@ const DinoR1BackendClass cuda_class = {
     cuda_release,
     cuda_upload,
     cuda_download,
+    cuda_download_many,
     cuda_workspace,
     cuda_run,
     cuda_sync,
+    cuda_record_begin,
+    cuda_record_end,
+    cuda_replay,
+    cuda_recording_free,
 };
 
 /* NULL, or (transfer full) why device @index cannot be had. */
@@ -212,6 +313,7 @@ prepare(CudaBackend *self)
 
     if (status != cudaSuccess)
         return error_text(status);
+    self->staging = dinor1_cuda_staging_new();
     self->blas = dinor1_cuda_blas_new(&why);
     return why;
 }
@@ -225,6 +327,7 @@ cuda_open(guint index, gchar **description, GError **error)
     self->base.klass = &cuda_class;
     self->index = index;
     self->sync_ops = g_strcmp0(g_getenv("DINOR1_CUDA_SYNC"), "1") == 0;
+    self->base.can_record = !self->sync_ops;
     g_autofree gchar *why = find_device(index, &properties);
     if (!why)
         why = prepare(self);

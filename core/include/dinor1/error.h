@@ -26,6 +26,7 @@ typedef enum {
     DINOR1_ERROR_MISMATCH,    /* a prompt bank was made by other weights */
     DINOR1_ERROR_UNSUPPORTED, /* the model or the build lacks what was asked for */
     DINOR1_ERROR_DEVICE,      /* the compute device is missing or failed */
+    DINOR1_ERROR_MEMORY,      /* the compute device has not enough memory; it goes on working */
 } DinoR1Error;
 
 DINOR1_API GQuark dinor1_error_quark(void);

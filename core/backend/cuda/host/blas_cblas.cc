@@ -48,6 +48,9 @@ dinor1_cuda_gemm(DinoR1CudaRun *run, const DinoR1CudaGemm *gemm)
 {
     if (run->failure)
         return;
-    for (gint64 i = 0; i < gemm->batch; i++)
-        multiply(gemm, i);
+    const DinoR1CudaGemm copy = *gemm;
+    DINOR1_CUDA_CHECK(run, dinor1_emu::submit(run->stream, [copy] {
+        for (gint64 i = 0; i < copy.batch; i++)
+            multiply(&copy, i);
+    }));
 }

@@ -9,6 +9,8 @@
 #include "backend/cuda/host/runtime.h"
 #include "backend/cuda/host/types.h"
 
+#include <functional>
+#include <memory>
 #include <tuple>
 #include <utility>
 
@@ -37,10 +39,12 @@ extern thread_local Thread *self __attribute__((tls_model("initial-exec")));
 /* A bound kernel: call(closure) runs one thread. */
 struct Kernel {
     void (*call)(const void *closure);
-    const void *closure;
+    std::shared_ptr<const void> closure;
 };
 
 void launch(Stream *stream, dim3 blocks, dim3 threads, size_t shared_size, Kernel kernel);
+/* Anything else that a device does in the stream's order. */
+cudaError_t submit(Stream *stream, std::function<void()> work);
 
 /* The block's memory for one declaration (@site), made by the first thread to come; every byte 0xff. */
 void *shared(const void *site, size_t size);
@@ -100,14 +104,12 @@ launch(Stream *stream, void (*kernel)(P...), dim3 blocks, dim3 threads, size_t s
         void (*kernel)(P...);
         std::tuple<P...> arguments;
     };
-    const Closure closure{kernel, std::tuple<P...>(arguments...)};
-
     launch(stream, blocks, threads, shared_size,
         Kernel{[](const void *data) {
                    const Closure *bound = static_cast<const Closure *>(data);
                    call_with(bound->kernel, bound->arguments, std::index_sequence_for<P...>{});
                },
-            &closure});
+            std::make_shared<Closure>(Closure{kernel, std::tuple<P...>(arguments...)})});
 }
 
 template <typename T, typename F>

@@ -4,29 +4,29 @@
 #include "backend/cuda/host/runtime.h"
 
 #include "backend/cuda/host/sanitizer.h"
-#include "backend/cuda/host/scheduler.h"
+#include "backend/cuda/host/stream.h"
 
-#include <atomic>
-#include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
-#include <mutex>
-#include <thread>
+#include <map>
 
-#define MAX_WORKERS  4u
 #define TOTAL_MEMORY ((size_t)8 << 30)
-/* What a block may have on the smallest device that we build for. */
-#define MAX_SHARED ((size_t)99 << 10)
-#define MAX_GRID   65535u
+#define SHARED_SIZE  ((size_t)99 << 10)
 
 namespace dinor1_emu
 {
 
-/* As in CUDA, the last error is the thread's and the memory the process's. */
-static thread_local cudaError_t last_error = cudaSuccess;
-static std::atomic<size_t> used_memory{0};
+struct Event {
+    Stream *stream;
+    uint64_t ticket;
+};
 
-static cudaError_t
+/* As in CUDA, the last error is the thread's. */
+static thread_local cudaError_t last_error = cudaSuccess;
+/* Pinned memory: where it starts and its size. */
+static std::mutex pinned_mutex;
+static std::map<const char *, size_t> pinned;
+
+cudaError_t
 remember(cudaError_t error)
 {
     if (error != cudaSuccess)
@@ -34,121 +34,30 @@ remember(cudaError_t error)
     return error;
 }
 
-/* Some OS threads that share the blocks of one launch. */
-class Stream
+static size_t
+total_memory()
 {
-  public:
-    Stream();
-    ~Stream();
-    cudaError_t launch(const Launch &launch);
-    cudaError_t error() const
-    {
-        return error_;
-    }
-
-  private:
-    void work();
-    void run_blocks(Block &block);
-
-    std::mutex mutex_;
-    std::condition_variable wake_, done_;
-    std::vector<std::thread> workers_;
-    Launch job_{};
-    size_t n_blocks_ = 0;
-    std::atomic<size_t> next_{0};
-    unsigned generation_ = 0, working_ = 0;
-    bool quit_ = false;
-    cudaError_t error_ = cudaSuccess;
-    unsigned long until_fault_ = 0; /* launches; 0 = none is planned */
-};
-
-Stream::Stream()
-{
-    const unsigned n = std::min(std::max(std::thread::hardware_concurrency(), 1u), MAX_WORKERS);
-    const char *fault = std::getenv("DINOR1_EMULATOR_FAULT");
-
-    until_fault_ = fault ? std::strtoul(fault, nullptr, 10) : 0;
-    for (unsigned i = 0; i < n; i++)
-        workers_.emplace_back([this] { work(); });
+    return dinor1_emulated_gpu.memory ? dinor1_emulated_gpu.memory : TOTAL_MEMORY;
 }
 
-Stream::~Stream()
+static size_t
+free_memory()
 {
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        quit_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread &worker : workers_)
-        worker.join();
+    return total_memory() -
+           std::min(total_memory(), __atomic_load_n(&dinor1_emulated_gpu.used_memory, __ATOMIC_RELAXED));
 }
 
-void
-Stream::run_blocks(Block &block)
+static bool
+is_pinned(const void *memory, size_t size)
 {
-    for (size_t i = next_++; i < n_blocks_; i = next_++) {
-        const std::string why = block.run(job_, i);
+    const char *address = static_cast<const char *>(memory);
+    std::lock_guard<std::mutex> lock(pinned_mutex);
+    auto next = pinned.upper_bound(address);
 
-        if (!why.empty()) {
-            std::fprintf(stderr, "emulated kernel failed, %s\n", why.c_str());
-            std::lock_guard<std::mutex> lock(mutex_);
-            error_ = cudaErrorLaunchFailure;
-            next_ = n_blocks_;
-        }
-    }
-}
-
-void
-Stream::work()
-{
-    Block block;
-    unsigned seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
-
-    for (;;) {
-        wake_.wait(lock, [&] { return quit_ || generation_ != seen; });
-        if (quit_)
-            return;
-        seen = generation_;
-        lock.unlock();
-        run_blocks(block);
-        lock.lock();
-        if (--working_ == 0)
-            done_.notify_one();
-    }
-}
-
-cudaError_t
-Stream::launch(const Launch &launch)
-{
-    const dim3 &blocks = launch.blocks, &threads = launch.threads;
-    const size_t n_threads = (size_t)threads.x * threads.y * threads.z;
-
-    if (error_ != cudaSuccess)
-        return error_;
-    if (!blocks.x || !blocks.y || !blocks.z || blocks.x > 0x7fffffff || blocks.y > MAX_GRID || blocks.z > MAX_GRID ||
-        n_threads == 0 || n_threads > 1024 || threads.z > 64 || launch.shared_size > MAX_SHARED)
-        return cudaErrorInvalidConfiguration;
-    /* As a kernel that faults: the launch itself is fine, whatever comes next is told. */
-    if (until_fault_ && --until_fault_ == 0) {
-        error_ = cudaErrorLaunchFailure;
-        return cudaSuccess;
-    }
-    std::unique_lock<std::mutex> lock(mutex_);
-    job_ = launch;
-    n_blocks_ = (size_t)blocks.x * blocks.y * blocks.z;
-    next_ = 0;
-    working_ = (unsigned)workers_.size();
-    generation_++;
-    wake_.notify_all();
-    done_.wait(lock, [&] { return working_ == 0; });
-    return error_;
-}
-
-void
-launch(Stream *stream, dim3 blocks, dim3 threads, size_t shared_size, Kernel kernel)
-{
-    remember(stream->launch({blocks, threads, shared_size, kernel}));
+    if (next == pinned.begin())
+        return false;
+    --next;
+    return address + size <= next->first + next->second;
 }
 
 } // namespace dinor1_emu
@@ -165,8 +74,13 @@ static const struct {
     {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration", "invalid configuration argument"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorIllegalState, "cudaErrorIllegalState", "the operation cannot be performed in the present state"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorStreamCaptureUnsupported, "cudaErrorStreamCaptureUnsupported",
+        "operation not permitted when stream is capturing"},
+    {cudaErrorStreamCaptureInvalidated, "cudaErrorStreamCaptureInvalidated",
+        "operation failed due to a previous error during capture"},
 };
 
 const char *
@@ -208,7 +122,7 @@ cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (device != 0)
         return remember(cudaErrorInvalidDevice);
-    *properties = {"emulated on the host", TOTAL_MEMORY, MAX_SHARED, 8, 6, 4};
+    *properties = {"emulated on the host", total_memory(), SHARED_SIZE, 8, 6, 4};
     return cudaSuccess;
 }
 
@@ -221,38 +135,93 @@ cudaSetDevice(int device)
 cudaError_t
 cudaMemGetInfo(size_t *free, size_t *total)
 {
-    *total = TOTAL_MEMORY;
-    *free = TOTAL_MEMORY - used_memory;
+    *total = total_memory();
+    *free = free_memory();
     return cudaSuccess;
 }
 
 /* The size stands in front: 64 bytes, so that what follows keeps its alignment and ends where it was asked to. */
 #define HEADER ((size_t)64)
 
-cudaError_t
-cudaMalloc(void **memory, size_t size)
+static void *
+new_block(size_t size)
 {
     void *block = nullptr;
 
-    *memory = nullptr;
-    if (size > TOTAL_MEMORY - used_memory || posix_memalign(&block, HEADER, size + HEADER) != 0)
-        return remember(cudaErrorMemoryAllocation);
-    used_memory += size;
+    if (posix_memalign(&block, HEADER, size + HEADER) != 0)
+        return nullptr;
     *static_cast<size_t *>(block) = size;
-    *memory = static_cast<char *>(block) + HEADER;
     ASAN_POISON_MEMORY_REGION(block, HEADER);
-    std::memset(*memory, 0xff, size);
+    return std::memset(static_cast<char *>(block) + HEADER, 0xff, size);
+}
+
+static size_t
+free_block(void *memory)
+{
+    void *block = static_cast<char *>(memory) - HEADER;
+
+    ASAN_UNPOISON_MEMORY_REGION(block, HEADER);
+    const size_t size = *static_cast<size_t *>(block);
+    std::free(block);
+    return size;
+}
+
+cudaError_t
+cudaMalloc(void **memory, size_t size)
+{
+    *memory = nullptr;
+    if (capturing())
+        return remember(refuse_while_capturing());
+    dinor1_emulated_gpu.n_allocations++;
+    if (size <= free_memory())
+        *memory = new_block(size);
+    if (!*memory)
+        return remember(cudaErrorMemoryAllocation);
+    __atomic_fetch_add(&dinor1_emulated_gpu.used_memory, size, __ATOMIC_RELAXED);
     return cudaSuccess;
 }
 
 cudaError_t
 cudaFree(void *memory)
 {
+    if (capturing())
+        return remember(refuse_while_capturing());
     if (memory) {
-        void *block = static_cast<char *>(memory) - HEADER;
-        ASAN_UNPOISON_MEMORY_REGION(block, HEADER);
-        used_memory -= *static_cast<size_t *>(block);
-        std::free(block);
+        dinor1_emulated_gpu.n_waits++;
+        run_all_streams();
+        __atomic_fetch_sub(&dinor1_emulated_gpu.used_memory, free_block(memory), __ATOMIC_RELAXED);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaHostAlloc(void **memory, size_t size, unsigned)
+{
+    *memory = nullptr;
+    if (capturing())
+        return remember(refuse_while_capturing());
+    dinor1_emulated_gpu.n_host_allocations++;
+    *memory = new_block(size);
+    if (!*memory)
+        return remember(cudaErrorMemoryAllocation);
+    std::lock_guard<std::mutex> lock(pinned_mutex);
+    pinned[static_cast<const char *>(*memory)] = size;
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaFreeHost(void *memory)
+{
+    if (capturing())
+        return remember(refuse_while_capturing());
+    if (memory) {
+        dinor1_emulated_gpu.n_waits++;
+        run_all_streams();
+        {
+            std::lock_guard<std::mutex> lock(pinned_mutex);
+            pinned.erase(static_cast<const char *>(memory));
+        }
+        free_block(memory);
     }
     return cudaSuccess;
 }
@@ -274,21 +243,116 @@ cudaStreamDestroy(cudaStream_t stream)
 cudaError_t
 cudaStreamSynchronize(cudaStream_t stream)
 {
-    return remember(stream->error());
+    if (capturing())
+        return remember(refuse_while_capturing());
+    dinor1_emulated_gpu.n_waits++;
+    return remember(stream->run_all());
+}
+
+static cudaError_t
+submit_copy(void *to, const void *from, size_t size, cudaStream_t stream)
+{
+    return submit(stream, [=] {
+        if (size > 0)
+            std::memcpy(to, from, size);
+    });
 }
 
 cudaError_t
-cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind, cudaStream_t stream)
+cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cudaStream_t stream)
 {
-    if (stream->error() == cudaSuccess && size > 0)
-        std::memcpy(to, from, size);
-    return remember(stream->error());
+    const void *host = kind == cudaMemcpyHostToDevice ? from : to;
+
+    if (kind == cudaMemcpyDeviceToDevice || is_pinned(host, size))
+        return remember(submit_copy(to, from, size, stream));
+    if (capturing())
+        return remember(refuse_while_capturing());
+    dinor1_emulated_gpu.n_waits++;
+    const cudaError_t error = submit_copy(to, from, size, stream);
+    return remember(error == cudaSuccess ? stream->run_all() : error);
 }
 
 cudaError_t
 cudaMemsetAsync(void *memory, int value, size_t size, cudaStream_t stream)
 {
-    if (stream->error() == cudaSuccess && size > 0)
-        std::memset(memory, value, size);
+    return remember(submit(stream, [=] {
+        if (size > 0)
+            std::memset(memory, value, size);
+    }));
+}
+
+cudaError_t
+cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+    *event = new Event{nullptr, 0};
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaEventDestroy(cudaEvent_t event)
+{
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    if (capturing())
+        return remember(refuse_while_capturing());
+    *event = {stream, stream->ticket()};
     return remember(stream->error());
+}
+
+cudaError_t
+cudaEventSynchronize(cudaEvent_t event)
+{
+    if (capturing())
+        return remember(refuse_while_capturing());
+    if (!event->stream || event->stream->is_done(event->ticket))
+        return cudaSuccess;
+    dinor1_emulated_gpu.n_waits++;
+    return remember(event->stream->run_until(event->ticket));
+}
+
+cudaError_t
+cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+    return remember(stream->begin_capture());
+}
+
+cudaError_t
+cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    return remember(stream->end_capture(graph));
+}
+
+cudaError_t
+cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long)
+{
+    *executable = new Graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream)
+{
+    if (capturing())
+        return remember(refuse_while_capturing());
+    dinor1_emulated_gpu.n_graph_launches++;
+    return remember(stream->replay(*executable));
+}
+
+cudaError_t
+cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphExecDestroy(cudaGraphExec_t executable)
+{
+    delete executable;
+    return cudaSuccess;
 }

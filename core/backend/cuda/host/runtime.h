@@ -1,8 +1,8 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The part of the CUDA runtime that the backend calls, for the host build. "Device" memory is plain malloc, so that
- * the address sanitizer guards it; everything enqueued is done when the call returns.
+ * The part of the CUDA runtime that the backend calls, for the host build. "Device" and pinned memory are plain malloc,
+ * so that the address sanitizer guards them; what is enqueued is done when the host waits for it, never sooner.
  */
 #pragma once
 
@@ -16,8 +16,11 @@ enum cudaError_t {
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
+    cudaErrorIllegalState = 401,
     cudaErrorIllegalAddress = 700,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
 };
 
 enum cudaMemcpyKind {
@@ -27,6 +30,9 @@ enum cudaMemcpyKind {
 };
 
 enum { cudaStreamNonBlocking = 1 };
+enum { cudaHostAllocDefault = 0 };
+enum { cudaEventDisableTiming = 2 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 
 struct cudaDeviceProp {
     char name[256];
@@ -37,8 +43,13 @@ struct cudaDeviceProp {
 namespace dinor1_emu
 {
 class Stream;
-}
+struct Event;
+struct Graph;
+} // namespace dinor1_emu
 using cudaStream_t = dinor1_emu::Stream *;
+using cudaEvent_t = dinor1_emu::Event *;
+using cudaGraph_t = dinor1_emu::Graph *;
+using cudaGraphExec_t = const dinor1_emu::Graph *;
 
 const char *cudaGetErrorString(cudaError_t error);
 const char *cudaGetErrorName(cudaError_t error);
@@ -55,3 +66,21 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t size, cudaStream_t stream);
+
+/* Pinned memory: a copy from or to it is enqueued. One of other host memory waits, or takes a copy at once. */
+cudaError_t cudaHostAlloc(void **memory, size_t size, unsigned flags);
+cudaError_t cudaFreeHost(void *memory);
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+/* Between begin and end, work for @stream is kept, not done. Waiting, allocating and copies of memory that is not
+ * pinned are refused meanwhile, and the capture is lost. */
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);

@@ -193,7 +193,7 @@ Block::run_threads(void *data)
 
     while (!block->quit_) {
         while (block->take_thread(runner)) {
-            block->launch_->kernel.call(block->launch_->kernel.closure);
+            block->launch_->kernel.call(block->launch_->kernel.closure.get());
             block->done_++;
         }
         block->idle_.push_back(runner);
