@@ -297,7 +297,9 @@ load_tokens(DinoR1Detector *detector, DinoR1Program *program, GError **error)
 
     if (!dinor1_program_set(program, "tokens", set->embeddings, n * d * sizeof(gfloat), error) ||
         !dinor1_program_set(program, "token_mask", set->mask, n * n * sizeof(gfloat), error) ||
-        !dinor1_program_set(program, "token_positions", set->positions, n * sizeof(gfloat), error))
+        !dinor1_program_set(program, "token_positions", set->positions, n * sizeof(gfloat), error) ||
+        (dinor1_graph_find(dinor1_program_get_graph(program), "token_padding") &&
+            !dinor1_program_set(program, "token_padding", set->padding, n * sizeof(gfloat), error)))
         return FALSE;
     detector->holder = program;
     return TRUE;
@@ -308,10 +310,12 @@ read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Im
 {
     const DinoR1ModelType type = dinor1_model_get_config(detector->model)->type;
     const DinoR1Tensor *logits = dinor1_graph_find(dinor1_program_get_graph(program), "logits");
-    const gfloat *scores = dinor1_program_pull(program, "logits", error);
+    const gchar *const names[] = {"logits", "pred_boxes"};
+    gconstpointer data[] = {NULL, NULL};
+    const gboolean pulled = dinor1_program_pull_many(program, names, data, 2, error);
     const DinoR1RawDetections raw = {
-        .logits = scores,
-        .boxes = scores ? dinor1_program_pull(program, "pred_boxes", error) : NULL,
+        .logits = data[0],
+        .boxes = data[1],
         .n_queries = (guint)logits->shape.dims[1],
         .tokens = detector->tokens,
         .token_score = type == DINOR1_MODEL_GROUNDING_DINO ? DINOR1_TOKEN_SCORE_MAX : DINOR1_TOKEN_SCORE_MEAN,
@@ -321,7 +325,7 @@ read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Im
         .nms = detector->options.nms,
     };
 
-    if (!raw.boxes)
+    if (!pulled)
         return FALSE;
     *n = dinor1_postprocess(&raw, detector->items, detector->options.max_detections);
     return TRUE;

@@ -87,14 +87,16 @@ measure(DinoR1Program *program, guint runs, gdouble *best, GError **error)
 static gboolean
 fill_inputs(DinoR1Program *program, guint n_prompts, GError **error)
 {
-    const gchar *names[] = {"pixel_values", "tokens", "token_mask", "token_positions"};
+    const gchar *names[] = {"pixel_values", "tokens", "token_mask", "token_positions", "token_padding"};
 
     for (guint k = 0; k < G_N_ELEMENTS(names); k++) {
         const DinoR1Tensor *tensor = dinor1_graph_find(dinor1_program_get_graph(program), names[k]);
-        const gsize n = (gsize)dinor1_shape_size(&tensor->shape);
+        const gsize n = tensor ? (gsize)dinor1_shape_size(&tensor->shape) : 0;
         g_autofree gfloat *data = g_new0(gfloat, n);
         guint32 state = 1;
 
+        if (!tensor)
+            continue;
         for (gsize i = 0; k < 2 && i < n; i++) {
             state = state * 1664525u + 1013904223u;
             data[i] = (gfloat)(state >> 8) / 8388608.0f - 1.0f;

@@ -3,8 +3,11 @@
  */
 #include "detector/programs.h"
 
+#include "detector/tokens.h"
 #include "model/build.h"
 #include "model/model_internal.h"
+
+#include <dinor1/error.h>
 
 /* Two input sizes, each with its prompt encoder. A plan of Swin-T at 800x1333 holds some hundred MB. */
 #define MAX_PROGRAMS 4
@@ -42,6 +45,20 @@ dinor1_programs_free(DinoR1Programs *programs)
     g_free(programs);
 }
 
+/* Padding costs what tokens cost. The CPU rather plans anew, which takes it less than a frame; a device would record
+ * anew. */
+static gboolean
+pads_tokens(const DinoR1Programs *programs)
+{
+    return !programs->backend->host_memory;
+}
+
+guint
+dinor1_programs_round_tokens(const DinoR1Programs *programs, guint n)
+{
+    return pads_tokens(programs) ? dinor1_token_bucket(n) : n;
+}
+
 static DinoR1Graph *
 build(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
 {
@@ -51,6 +68,7 @@ build(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
         .width = key->width,
         .batch = 1,
         .n_tokens = key->n_tokens,
+        .padded_tokens = pads_tokens(programs),
     };
 
     switch (key->kind) {
@@ -99,6 +117,41 @@ stage(DinoR1Program *program, DinoR1ProgramKind kind, GError **error)
            (dinor1_program_stage(program, "logits", error) && dinor1_program_stage(program, "pred_boxes", error));
 }
 
+/* FALSE if no plan is left. */
+static gboolean
+drop_oldest(DinoR1Programs *programs)
+{
+    Entry *oldest = NULL;
+
+    for (guint i = 0; i < MAX_PROGRAMS; i++) {
+        Entry *entry = &programs->entries[i];
+
+        if (entry->program && (!oldest || entry->used < oldest->used))
+            oldest = entry;
+    }
+    if (oldest)
+        g_clear_pointer(&oldest->program, dinor1_program_free);
+    return oldest != NULL;
+}
+
+/* While there is not enough memory, other plans are given up. */
+static DinoR1Program *
+plan(DinoR1Programs *programs, const DinoR1ProgramKey *key, GError **error)
+{
+    for (;;) {
+        GError *why = NULL;
+        DinoR1Program *program = dinor1_program_new(build(programs, key), programs->backend, &why);
+
+        if (program)
+            return program;
+        if (!g_error_matches(why, DINOR1_ERROR, DINOR1_ERROR_MEMORY) || !drop_oldest(programs)) {
+            g_propagate_error(error, why);
+            return NULL;
+        }
+        g_error_free(why);
+    }
+}
+
 DinoR1Program *
 dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gboolean *is_new, GError **error)
 {
@@ -110,7 +163,7 @@ dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gbool
         return entry->program;
     /* The old one goes first: both at once may be more than the machine has. */
     g_clear_pointer(&entry->program, dinor1_program_free);
-    entry->program = dinor1_program_new(build(programs, key), programs->backend, error);
+    entry->program = plan(programs, key, error);
     entry->key = *key;
     if (entry->program && !stage(entry->program, key->kind, error))
         g_clear_pointer(&entry->program, dinor1_program_free);

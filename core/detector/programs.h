@@ -23,9 +23,13 @@ typedef struct {
     gint n_tokens; /* U, M or T (model/build.h) */
 } DinoR1ProgramKey;
 
-/* Borrows @model and @backend. */
+/* Borrows @model and @backend. On a device, detectors and text encoders are planned for dinor1_token_bucket() tokens; a
+ * detector has the input "token_padding" there. */
 DinoR1Programs *dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend);
 void dinor1_programs_free(DinoR1Programs *programs);
+
+/* How many tokens the program for @n of them has. */
+guint dinor1_programs_round_tokens(const DinoR1Programs *programs, guint n);
 
 /* Returns: (transfer none): the program, valid until the next call; NULL with an error.
  * @is_new: (out): TRUE if it was just planned, so that its inputs hold nothing yet. Allocates nothing otherwise. */

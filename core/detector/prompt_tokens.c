@@ -8,6 +8,7 @@
 #include "prompts/bank_internal.h"
 
 #include <dinor1/error.h>
+#include <math.h>
 #include <string.h>
 
 /* The text classes of a bank as one caption. */
@@ -92,31 +93,44 @@ make_caption(const DinoR1Model *model, const DinoR1PromptBank *bank, Caption *ca
     return TRUE;
 }
 
-/* Encodes the caption into the last rows of @set, from @first on. */
+/* Every token sees itself only. mask [n, n] */
+static void
+mask_padding(gfloat *mask, gsize n)
+{
+    for (gsize i = 0; i < n * n; i++)
+        mask[i] = i / n == i % n ? 0 : -INFINITY;
+}
+
+/* Encodes the caption into rows of @set, from @first on. */
 static gboolean
 encode_caption(DinoR1Programs *programs, const Caption *caption, DinoR1TokenSet *set, guint first, GError **error)
 {
-    const guint n = caption->ids->len;
+    const guint n_used = caption->ids->len, n = dinor1_programs_round_tokens(programs, n_used);
     const DinoR1ProgramKey key = {DINOR1_PROGRAM_TEXT_ENCODER, 0, 0, (gint)n};
-    const gint32 *ids = (const gint32 *)(gconstpointer)caption->ids->data;
-    g_autofree gfloat *mask = g_new(gfloat, (gsize)n * n);
-    g_autofree gint32 *positions = g_new(gint32, n);
+    const gsize d = (gsize)set->embedding_size;
+    g_autofree gint32 *ids = g_new0(gint32, n), *positions = g_new0(gint32, n);
+    g_autofree gfloat *mask = g_new(gfloat, (gsize)n * n), *tokens = g_new(gfloat, n * d);
     gfloat *rows = set->embeddings + (gsize)first * (gsize)set->embedding_size;
     gboolean is_new;
     DinoR1Program *program = dinor1_programs_get(programs, &key, &is_new, error);
 
     if (!program)
         return FALSE;
-    dinor1_token_groups(ids, n, mask, n, positions);
-    for (guint i = 0; i < n; i++) {
-        memcpy(set->mask + (gsize)(first + i) * set->n_tokens + first, mask + (gsize)i * n, n * sizeof *mask);
+    memcpy(ids, caption->ids->data, n_used * sizeof *ids);
+    mask_padding(mask, n);
+    dinor1_token_groups(ids, n_used, mask, n, positions);
+    for (guint i = 0; i < n_used; i++) {
+        memcpy(set->mask + (gsize)(first + i) * set->n_tokens + first, mask + (gsize)i * n, n_used * sizeof *mask);
         set->positions[first + i] = (gfloat)positions[i];
     }
-    return dinor1_program_set(program, "input_ids", ids, n * sizeof *ids, error) &&
-           dinor1_program_set(program, "position_ids", positions, n * sizeof *positions, error) &&
-           dinor1_program_set(program, "token_mask", mask, (gsize)n * n * sizeof *mask, error) &&
-           dinor1_program_run(program, error) &&
-           dinor1_program_get(program, "tokens", rows, (gsize)n * (gsize)set->embedding_size * sizeof(gfloat), error);
+    if (!dinor1_program_set(program, "input_ids", ids, n * sizeof *ids, error) ||
+        !dinor1_program_set(program, "position_ids", positions, n * sizeof *positions, error) ||
+        !dinor1_program_set(program, "token_mask", mask, (gsize)n * n * sizeof *mask, error) ||
+        !dinor1_program_run(program, error) ||
+        !dinor1_program_get(program, "tokens", tokens, n * d * sizeof *tokens, error))
+        return FALSE;
+    memcpy(rows, tokens, n_used * d * sizeof *rows);
+    return TRUE;
 }
 
 static guint
@@ -150,6 +164,7 @@ dinor1_prompt_tokens_new(DinoR1Model *model, DinoR1Programs *programs, const Din
 {
     g_auto(Caption) caption = {NULL, NULL};
     const guint n_visual = count_visual(bank);
+    guint n_tokens;
     g_autoptr(DinoR1TokenSet) set = NULL;
 
     if (!g_str_equal(dinor1_prompt_bank_get_model_hash(bank), dinor1_model_get_hash(model))) {
@@ -160,8 +175,9 @@ dinor1_prompt_tokens_new(DinoR1Model *model, DinoR1Programs *programs, const Din
     }
     if (!make_caption(model, bank, &caption, error))
         return NULL;
-    set = dinor1_token_set_new(
-        n_visual + caption.ids->len, dinor1_prompt_bank_get_n_classes(bank), dinor1_model_get_embedding_size(model));
+    n_tokens = n_visual + caption.ids->len;
+    set = dinor1_token_set_new(n_tokens, dinor1_programs_round_tokens(programs, n_tokens),
+        dinor1_prompt_bank_get_n_classes(bank), dinor1_model_get_embedding_size(model));
     fill_classes(bank, &caption, n_visual, set);
     if (caption.ids->len > 0 && !encode_caption(programs, &caption, set, n_visual, error))
         return NULL;

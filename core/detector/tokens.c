@@ -5,21 +5,37 @@
 
 #include <math.h>
 
+/* Powers of 2, from 64 on multiples of it. */
+guint
+dinor1_token_bucket(guint n)
+{
+    guint bucket = 1;
+
+    if (n == 0)
+        return 0;
+    while (bucket < n && bucket < 64)
+        bucket *= 2;
+    return (n + bucket - 1) / bucket * bucket;
+}
+
 DinoR1TokenSet *
-dinor1_token_set_new(guint n_tokens, guint n_classes, gint embedding_size)
+dinor1_token_set_new(guint n_tokens, guint n_slots, guint n_classes, gint embedding_size)
 {
     DinoR1TokenSet *set = g_new0(DinoR1TokenSet, 1);
 
-    set->n_tokens = n_tokens;
+    set->n_tokens = n_slots;
     set->n_classes = n_classes;
     set->embedding_size = embedding_size;
-    set->embeddings = g_new0(gfloat, (gsize)n_tokens * (gsize)embedding_size);
-    set->mask = g_new(gfloat, (gsize)n_tokens * n_tokens);
-    set->positions = g_new0(gfloat, n_tokens);
+    set->embeddings = g_new0(gfloat, (gsize)n_slots * (gsize)embedding_size);
+    set->mask = g_new(gfloat, (gsize)n_slots * n_slots);
+    set->positions = g_new0(gfloat, n_slots);
+    set->padding = g_new0(gfloat, n_slots);
     set->spans = g_new0(DinoR1TokenSpan, n_classes);
-    for (gsize i = 0; i < n_tokens; i++)
-        for (gsize j = 0; j < n_tokens; j++)
-            set->mask[i * n_tokens + j] = i == j ? 0 : -INFINITY;
+    for (gsize i = 0; i < n_slots; i++)
+        for (gsize j = 0; j < n_slots; j++)
+            set->mask[i * n_slots + j] = i == j ? 0 : -INFINITY;
+    for (gsize i = n_tokens; i < n_slots; i++)
+        set->padding[i] = -INFINITY;
     return set;
 }
 
@@ -31,6 +47,7 @@ dinor1_token_set_free(DinoR1TokenSet *set)
     g_free(set->embeddings);
     g_free(set->mask);
     g_free(set->positions);
+    g_free(set->padding);
     g_free(set->spans);
     g_free(set);
 }

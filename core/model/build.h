@@ -34,13 +34,15 @@ typedef struct {
     const DinoR1ImageSize *sizes; /* [B] the images inside the canvas; NULL = all fill it */
     gint n_tokens;                /* U of a detector, M boxes of a prompt encoder, T of the text encoder */
     DinoR1FusionMode fusion;
-    gboolean recompute; /* of backbone blocks and encoder layers only the inputs are kept for the backward pass */
-    gboolean taps;      /* also name the intermediate results (tests/golden/README.md) as outputs */
+    gboolean padded_tokens; /* of a detector: some of the U tokens stand for none (input "token_padding") */
+    gboolean recompute;     /* of backbone blocks and encoder layers only the inputs are kept for the backward pass */
+    gboolean taps;          /* also name the intermediate results (tests/golden/README.md) as outputs */
 } DinoR1GraphSpec;
 
 /* Inputs: "pixel_values" [B, H, W, 3], "tokens" [1, U, D], "token_mask" [1, U, U] (0 or -inf),
- * "token_positions" [1, U, 1] (f32). Outputs: "logits" [B, Q, U], "pred_boxes" [B, Q, 4] (cx, cy, w, h), 0 … 1.
- * Q is the smaller of num_queries and N. */
+ * "token_positions" [1, U, 1] (f32), with padded_tokens "token_padding" [1, 1, U], 0 or -inf for a token that nothing
+ * may see: its logits are -inf, all else is as without it. Outputs: "logits" [B, Q, U], "pred_boxes" [B, Q, 4] (cx, cy,
+ * w, h), 0 … 1. Q is the smaller of num_queries and N. */
 DinoR1Graph *dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpointer user_data);
 
 /* Inputs: "pixel_values", "boxes" [B, M, 4] (cx, cy, w, h of the image inside the canvas). Output: "embeddings"
@@ -92,19 +94,20 @@ typedef struct {
     DinoR1Tensor *tokens;   /* [1|B, U, D] */
     DinoR1Tensor *position; /* [1, U, D] */
     DinoR1Tensor *mask;     /* [1, U, U] */
+    DinoR1Tensor *padding;  /* [1, 1, U], 0 or -inf; NULL = none is padding */
 } DinoR1Tokens;
 
-/* Fusion (GroundingDinoFusionLayer): updates vision [B, N, D] and tokens. */
+/* Fusion (GroundingDinoFusionLayer): updates vision [B, N, D] and tokens->tokens. */
 void dinor1_build_fusion(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables, const gchar *name,
-    DinoR1Tensor **vision, DinoR1Tensor **tokens);
+    DinoR1Tensor **vision, DinoR1Tokens *tokens);
 
 /* GroundingDinoEncoder: updates vision and tokens. */
 void dinor1_build_encoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
     DinoR1Tensor **vision, DinoR1Tokens *tokens);
 
-/* The contrastive head @name: x [B, n, D] against tokens [1|B, U, D]: [B, n, U]. */
+/* The contrastive head @name: x [B, n, D] against the tokens: [B, n, U]. */
 DinoR1Tensor *dinor1_build_class_logits(
-    DinoR1Graph *graph, const DinoR1GraphSpec *spec, const gchar *name, DinoR1Tensor *x, DinoR1Tensor *tokens);
+    DinoR1Graph *graph, const DinoR1GraphSpec *spec, const gchar *name, DinoR1Tensor *x, const DinoR1Tokens *tokens);
 
 /* Visual-guided query selection. */
 typedef struct {
@@ -115,15 +118,15 @@ typedef struct {
 } DinoR1Selection;
 
 void dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
-    DinoR1Tensor *memory, DinoR1Tensor *tokens, DinoR1Selection *selection);
+    DinoR1Tensor *memory, const DinoR1Tokens *tokens, DinoR1Selection *selection);
 
 /* The first @n_queries learned content queries, [B, Q, D]. */
 DinoR1Tensor *dinor1_build_content_queries(DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint64 n_queries);
 
 /* What the decoder works on. */
 typedef struct {
-    DinoR1Tensor *memory;  /* [B, N, D] */
-    DinoR1Tensor *tokens;  /* [1|B, U, D] */
+    DinoR1Tensor *memory; /* [B, N, D] */
+    const DinoR1Tokens *tokens;
     DinoR1Tensor *queries; /* [B, Q, D] */
     DinoR1Tensor *boxes;   /* [B, Q, 4] */
     DinoR1Tensor *mask;    /* [1, Q, Q] added to the scores of the self-attention, or NULL */

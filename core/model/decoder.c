@@ -42,6 +42,7 @@ decoder_layer(
 {
     DinoR1Graph *graph = decoder->graph;
     const DinoR1Config *config = decoder->spec->config;
+    const DinoR1Tokens *tokens = decoder->input->tokens;
     const gint heads = config->decoder_attention_heads;
     g_autofree gchar *self_attn = g_strdup_printf("%s.self_attn", layer);
     g_autofree gchar *token_attn = g_strdup_printf("%s.encoder_attn_text", layer);
@@ -51,7 +52,7 @@ decoder_layer(
     h = dinor1_nn_attention(graph, self_attn, q, q, x, decoder->input->mask, heads);
     x = norm(decoder, layer, "self_attn_layer_norm", h, x);
     q = dinor1_add(graph, x, position);
-    h = dinor1_nn_attention(graph, token_attn, q, decoder->input->tokens, decoder->input->tokens, NULL, heads);
+    h = dinor1_nn_attention(graph, token_attn, q, tokens->tokens, tokens->tokens, tokens->padding, heads);
     x = norm(decoder, layer, "encoder_attn_text_layer_norm", h, x);
     q = dinor1_add(graph, x, position);
     h = dinor1_nn_deformable_attention(graph, image_attn, q, decoder->input->memory, decoder->tables->valid, reference,

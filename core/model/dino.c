@@ -35,13 +35,16 @@ token_inputs(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tokens *toke
     DinoR1Tensor *positions = dinor1_graph_input(graph, "token_positions", DINOR1_F32, DINOR1_SHAPE(1, n, 1));
 
     tokens->tokens = dinor1_graph_input(graph, "tokens", DINOR1_F32, DINOR1_SHAPE(1, n, d));
+    if (spec->padded_tokens)
+        tokens->padding = dinor1_graph_input(graph, "token_padding", DINOR1_F32, DINOR1_SHAPE(1, 1, n));
     tokens->mask = dinor1_graph_input(graph, "token_mask", DINOR1_F32, DINOR1_SHAPE(1, n, n));
     tokens->position = dinor1_sine_embed(graph, positions, (gint)d, 10000, (gfloat)(2 * G_PI));
 }
 
 /* The last layer's heads. */
 static void
-build_heads(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1DecoderLayer *layers, DinoR1Tensor *tokens)
+build_heads(
+    DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1DecoderLayer *layers, const DinoR1Tokens *tokens)
 {
     const gint last = spec->config->decoder_layers - 1;
     g_autofree gchar *name = g_strdup_printf("class_embed.%d", last);
@@ -65,20 +68,20 @@ dinor1_build_detector(const DinoR1GraphSpec *spec, DinoR1WeightFunc weights, gpo
     DinoR1DecoderInput input = {NULL};
     DinoR1Tensor *vision;
     DinoR1Tables tables;
-    DinoR1Tokens tokens;
+    DinoR1Tokens tokens = {NULL};
 
     vision = dinor1_build_image_features(graph, spec);
     dinor1_build_tables(graph, spec, geometry, &tables);
     token_inputs(graph, spec, &tokens);
     dinor1_build_encoder(graph, spec, &tables, &vision, &tokens);
-    dinor1_build_query_selection(graph, spec, &tables, vision, tokens.tokens, &selection);
+    dinor1_build_query_selection(graph, spec, &tables, vision, &tokens, &selection);
     if (selection.boxes)
         input.queries = dinor1_build_content_queries(graph, spec, selection.boxes->shape.dims[1]);
     input.memory = vision;
-    input.tokens = tokens.tokens;
+    input.tokens = &tokens;
     input.boxes = selection.boxes;
     dinor1_build_decoder(graph, spec, &tables, &input, layers);
-    build_heads(graph, spec, layers, tokens.tokens);
+    build_heads(graph, spec, layers, &tokens);
     return graph;
 }
 

@@ -53,7 +53,7 @@ dinor1_build_encoder(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const Dino
         if (spec->recompute)
             dinor1_graph_begin_segment(graph);
         dinor1_graph_set_module(graph, "encoder fusion");
-        dinor1_build_fusion(graph, spec, tables, fusion, vision, &tokens->tokens);
+        dinor1_build_fusion(graph, spec, tables, fusion, vision, tokens);
         dinor1_graph_set_module(graph, "encoder tokens");
         tokens->tokens = enhance_tokens(graph, config, layer, tokens);
         dinor1_graph_set_module(graph, "encoder image");

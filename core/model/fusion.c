@@ -41,13 +41,13 @@ weight(const Fusion *f, const gchar *part, DinoR1Shape shape)
 
 /* As published. vision [B, N, D], tokens [1|B, U, D]. */
 static Deltas
-direct(const Fusion *f, DinoR1Tensor *vision, DinoR1Tensor *tokens)
+direct(const Fusion *f, DinoR1Tensor *vision, DinoR1Tensor *tokens, DinoR1Tensor *padding)
 {
     DinoR1Tensor *q = project(f, "vision_proj", vision, f->e_total);
     DinoR1Tensor *k = project(f, "text_proj", tokens, f->e_total);
     DinoR1Tensor *v_vision = project(f, "values_vision_proj", vision, f->e_total);
     DinoR1Tensor *v_tokens = project(f, "values_text_proj", tokens, f->e_total);
-    DinoR1Tensor *to_vision = dinor1_attention(f->graph, q, k, v_tokens, NULL, (gint)f->heads, f->scale);
+    DinoR1Tensor *to_vision = dinor1_attention(f->graph, q, k, v_tokens, padding, (gint)f->heads, f->scale);
     DinoR1Tensor *to_tokens =
         dinor1_attention(f->graph, k, q, v_vision, f->tables->valid_mask, (gint)f->heads, f->scale);
 
@@ -130,10 +130,23 @@ gather_tokens(const Fusion *f, DinoR1Tensor *scores, DinoR1Tensor *vision, gint6
     return project(f, "out_text_proj", mean, f->d);
 }
 
+/* What the scores of one position add to its products, [b, 1, H*U]: shift [b, H*U, 1], and the padding [1, 1, U] of
+ * every head. */
+static DinoR1Tensor *
+add_padding(const Fusion *f, DinoR1Tensor *shift, DinoR1Tensor *padding, gint64 n_tokens)
+{
+    const gint64 batch = shift->shape.dims[0];
+    DinoR1Tensor *row = shift;
+
+    if (padding)
+        row = dinor1_add(f->graph, dinor1_reshape(f->graph, row, DINOR1_SHAPE(batch, f->heads, n_tokens)), padding);
+    return row ? dinor1_reshape(f->graph, row, DINOR1_SHAPE(batch, 1, f->heads * n_tokens)) : NULL;
+}
+
 /* The same numbers with the prompts projected into image space: instead of four N x D x E products, four of
  * N x D x H*U. */
 static Deltas
-projected(const Fusion *f, DinoR1Tensor *vision, DinoR1Tensor *tokens)
+projected(const Fusion *f, DinoR1Tensor *vision, DinoR1Tensor *tokens, DinoR1Tensor *padding)
 {
     const gint64 n_tokens = tokens->shape.dims[1], n_keys = f->heads * n_tokens;
     DinoR1Tensor *bo = weight(f, "out_vision_proj.bias", DINOR1_SHAPE(f->d));
@@ -149,7 +162,7 @@ projected(const Fusion *f, DinoR1Tensor *vision, DinoR1Tensor *tokens)
     deltas.tokens = gather_tokens(f, by_token, vision, n_tokens);
 
     by_position = dinor1_matmul(f->graph, vision, FALSE, keys, TRUE, 1, NULL, NULL); /* [B, N, H*U] */
-    row = dinor1_reshape(f->graph, shift, DINOR1_SHAPE(shift->shape.dims[0], 1, n_keys));
+    row = add_padding(f, shift, padding, n_tokens);
     by_position = dinor1_add(f->graph, by_position, row);
     if (!by_position)
         return deltas;
@@ -185,7 +198,7 @@ add_scaled(const Fusion *f, const gchar *scale, DinoR1Tensor *normed, DinoR1Tens
 
 void
 dinor1_build_fusion(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables, const gchar *name,
-    DinoR1Tensor **vision, DinoR1Tensor **tokens)
+    DinoR1Tensor **vision, DinoR1Tokens *tokens)
 {
     const DinoR1Config *config = spec->config;
     const gint64 e_total = config->encoder_ffn_dim / 2, heads = config->encoder_attention_heads / 2;
@@ -194,11 +207,12 @@ dinor1_build_fusion(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR
     g_autofree gchar *norm_vision = g_strdup_printf("%s.layer_norm_vision", name);
     g_autofree gchar *norm_tokens = g_strdup_printf("%s.layer_norm_text", name);
     DinoR1Tensor *x = dinor1_nn_layer_norm(graph, norm_vision, *vision, config->layer_norm_eps, NULL);
-    DinoR1Tensor *t = dinor1_nn_layer_norm(graph, norm_tokens, *tokens, config->layer_norm_eps, NULL);
+    DinoR1Tensor *t = dinor1_nn_layer_norm(graph, norm_tokens, tokens->tokens, config->layer_norm_eps, NULL);
     Deltas deltas = {NULL, NULL};
 
     if (x && t)
-        deltas = use_projection(&f, spec->fusion, t->shape.dims[1]) ? projected(&f, x, t) : direct(&f, x, t);
+        deltas = use_projection(&f, spec->fusion, t->shape.dims[1]) ? projected(&f, x, t, tokens->padding)
+                                                                    : direct(&f, x, t, tokens->padding);
     *vision = add_scaled(&f, "vision_param", x, deltas.vision);
-    *tokens = add_scaled(&f, "text_param", t, deltas.tokens);
+    tokens->tokens = add_scaled(&f, "text_param", t, deltas.tokens);
 }

@@ -9,20 +9,21 @@
 
 DinoR1Tensor *
 dinor1_build_class_logits(
-    DinoR1Graph *graph, const DinoR1GraphSpec *spec, const gchar *name, DinoR1Tensor *x, DinoR1Tensor *tokens)
+    DinoR1Graph *graph, const DinoR1GraphSpec *spec, const gchar *name, DinoR1Tensor *x, const DinoR1Tokens *tokens)
 {
-    DinoR1Tensor *bias, *logits;
+    const gboolean plain = spec->config->type == DINOR1_MODEL_GROUNDING_DINO;
+    const gfloat scale = plain ? 1 : 1 / sqrtf((gfloat)spec->config->d_model);
+    DinoR1Tensor *logits = dinor1_matmul(graph, x, FALSE, tokens->tokens, TRUE, scale, NULL, NULL);
+    DinoR1Tensor *bias = plain ? NULL : dinor1_nn_weight(graph, (DinoR1Shape){0}, "%s.bias", name);
 
-    if (spec->config->type == DINOR1_MODEL_GROUNDING_DINO)
-        return dinor1_matmul(graph, x, FALSE, tokens, TRUE, 1, NULL, NULL);
-    bias = dinor1_nn_weight(graph, (DinoR1Shape){0}, "%s.bias", name);
-    logits = dinor1_matmul(graph, x, FALSE, tokens, TRUE, 1 / sqrtf((gfloat)spec->config->d_model), NULL, NULL);
-    return dinor1_add(graph, logits, bias);
+    if (tokens->padding)
+        bias = plain ? tokens->padding : dinor1_add(graph, tokens->padding, bias); /* [1, 1, U] */
+    return plain && !bias ? logits : dinor1_add(graph, logits, bias);
 }
 
 void
 dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, const DinoR1Tables *tables,
-    DinoR1Tensor *memory, DinoR1Tensor *tokens, DinoR1Selection *selection)
+    DinoR1Tensor *memory, const DinoR1Tokens *tokens, DinoR1Selection *selection)
 {
     const DinoR1Config *config = spec->config;
     const gint64 n = tables->geometry->n_positions, d = config->d_model;

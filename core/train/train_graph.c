@@ -118,7 +118,7 @@ build_forward(Step *step, const DinoR1Geometry *geometry, DinoR1Tensor **memory)
             spec->config->d_model, 10000, (gfloat)(2 * G_PI));
     *memory = feat;
     dinor1_build_encoder(step->graph, spec, &step->tables, memory, &step->tokens);
-    dinor1_build_query_selection(step->graph, spec, &step->tables, *memory, step->tokens.tokens, &step->selection);
+    dinor1_build_query_selection(step->graph, spec, &step->tables, *memory, &step->tokens, &step->selection);
     dinor1_graph_output(step->graph, "objectness", step->selection.objectness);
 }
 
@@ -131,7 +131,7 @@ decoder_input(Step *step, DinoR1Tensor *memory, DinoR1DecoderInput *in)
     DinoR1Tensor *index, *labels, *boxes;
 
     in->memory = memory;
-    in->tokens = step->tokens.tokens;
+    in->tokens = &step->tokens;
     in->queries = dinor1_build_content_queries(step->graph, spec, step->n_queries);
     in->boxes = dinor1_detach(step->graph, step->selection.boxes);
     if (n_dn == 0)

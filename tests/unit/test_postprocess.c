@@ -27,7 +27,7 @@ set_up(Fixture *f, gconstpointer data)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(3);
 
-    f->tokens = dinor1_token_set_new(N_CLASSES, N_CLASSES, 4);
+    f->tokens = dinor1_token_set_new(N_CLASSES, N_CLASSES, N_CLASSES, 4);
     for (guint c = 0; c < N_CLASSES; c++)
         f->tokens->spans[c] = (DinoR1TokenSpan){c, 1};
     for (guint i = 0; i < N_QUERIES * N_CLASSES; i++)
