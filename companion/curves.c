@@ -3,13 +3,16 @@
  */
 #include "curves.h"
 
+#include <math.h>
+
 /* Of a picture, in pixels. */
 #define WIDTH  640
 #define HEIGHT 220
-#define LEFT   60
+#define LEFT   80
 #define MARGIN 20
 
-#define MAX_POINTS 600 /* of a curve: the means of so many stretches */
+#define MAX_POINTS 600  /* of a curve: the means of so many stretches */
+#define MAX_RATIO  1000 /* of the largest value to the smallest before the axis becomes logarithmic */
 
 const gchar curves_style[] = "svg{background:#fafafa;border:1px solid #ddd}text{font:12px sans-serif;fill:#555}"
                              "polyline{fill:none;stroke-width:1.5}"
@@ -21,6 +24,7 @@ const gchar curves_style[] = "svg{background:#fafafa;border:1px solid #ddd}text{
 /* What a picture shows: the smallest and largest of each axis. */
 typedef struct {
     gdouble x0, x1, y0, y1;
+    gboolean logarithmic; /* y is */
 } Range;
 
 /* The means of stretches of the values, which stay as they are. */
@@ -75,12 +79,20 @@ add_label(GString *page, gint x, gint y, const gchar *anchor, gdouble value)
     g_string_append(page, "</text>\n");
 }
 
+/* From 0 to 1. */
+static gdouble
+place_y(const Range *range, gdouble y)
+{
+    return range->logarithmic ? log(y / range->y0) / log(range->y1 / range->y0)
+                              : (y - range->y0) / (range->y1 - range->y0);
+}
+
 static void
 add_point(GString *page, const Range *range, gdouble x, gdouble y, const gchar *between)
 {
     add_number(page, "%.1f", LEFT + (WIDTH - LEFT - MARGIN) * (x - range->x0) / (range->x1 - range->x0));
     g_string_append(page, between);
-    add_number(page, "%.1f", HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * (y - range->y0) / (range->y1 - range->y0));
+    add_number(page, "%.1f", HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * place_y(range, y));
 }
 
 static void
@@ -111,18 +123,18 @@ add_curve(GString *page, const Range *range, const Curve *curve, const GArray *x
 }
 
 static void
-start_picture(GString *page, const gchar *title)
+start_picture(GString *page, const gchar *title, const Range *range)
 {
     g_string_append_printf(page,
-        "<h2>%s</h2>\n<svg role=\"img\" aria-label=\"%s\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", title,
-        title, WIDTH, HEIGHT, WIDTH, HEIGHT);
+        "<h2>%s%s</h2>\n<svg role=\"img\" aria-label=\"%s\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", title,
+        range->logarithmic ? " (logarithmic)" : "", title, WIDTH, HEIGHT, WIDTH, HEIGHT);
 }
 
 void
 curves_draw(GString *page, const gchar *title, const Curve *curves, guint n_curves)
 {
     g_autoptr(GPtrArray) thinned = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
-    Range range = {G_MAXDOUBLE, -G_MAXDOUBLE, G_MAXDOUBLE, -G_MAXDOUBLE};
+    Range range = {G_MAXDOUBLE, -G_MAXDOUBLE, G_MAXDOUBLE, -G_MAXDOUBLE, FALSE};
 
     for (guint i = 0; i < n_curves; i++) {
         g_ptr_array_add(thinned, thin(curves[i].xs));
@@ -133,7 +145,8 @@ curves_draw(GString *page, const gchar *title, const Curve *curves, guint n_curv
         return;
     range.x1 = MAX(range.x1, range.x0 + (range.x1 > range.x0 ? 0 : 1));
     range.y1 = MAX(range.y1, range.y0 + (range.y1 > range.y0 ? 0 : 1));
-    start_picture(page, title);
+    range.logarithmic = range.y0 > 0 && range.y1 > MAX_RATIO * range.y0;
+    start_picture(page, title, &range);
     add_axes(page, &range);
     for (guint i = 0; i < n_curves; i++)
         if (curves[i].ys->len > 0)

@@ -19,7 +19,7 @@ typedef struct {
 extern const gchar curves_style[];
 
 /* Appends one SVG picture under a heading; long curves are thinned. Curves without points are left out; nothing at all
- * without any point. */
+ * without any point. The axis is logarithmic where values are positive and more than 1000 times apart. */
 void curves_draw(GString *page, const gchar *title, const Curve *curves, guint n_curves);
 
 G_END_DECLS

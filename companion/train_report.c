@@ -34,7 +34,8 @@ static const gchar *const figure_names[] = {"AP", "AP50", "AP75", "AR100"};
 
 static const gchar head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>dinor1 finetune</title>\n"
-    "<style>body{font:15px sans-serif;margin:2em auto;max-width:900px;color:#222}h2{font-size:1.1em;margin:1.5em 0 "
+    "<style>body{font:15px sans-serif;margin:2em auto;padding:0 1em;max-width:900px;color:#222}"
+    "h2{font-size:1.1em;margin:1.5em 0 "
     ".3em}table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;border-bottom:1px solid #ddd;text-align:left}"
     ".figures td+td,.figures th+th{text-align:right}.samples td{padding:4px;width:33%;border:0}"
     ".samples img{width:100%}";
@@ -283,15 +284,7 @@ add_evaluations(GString *page, const TrainReport *report, GError **error)
     return samples_append_html(report->samples, page, error);
 }
 
-static gboolean
-is_zero(const GArray *values)
-{
-    for (guint i = 0; i < values->len; i++)
-        if (g_array_index(values, gdouble, i) != 0)
-            return FALSE;
-    return TRUE;
-}
-
+/* From the first value that is not 0 on: GRQO, for one, is not there before it starts. */
 static Curve
 make_update_curve(const GPtrArray *lines, const gchar *member)
 {
@@ -299,7 +292,8 @@ make_update_curve(const GPtrArray *lines, const gchar *member)
     gdouble x, y;
 
     for (guint i = 0; i < lines->len; i++)
-        if (train_log_get_number(lines->pdata[i], "update", &x) && train_log_get_number(lines->pdata[i], member, &y)) {
+        if (train_log_get_number(lines->pdata[i], "update", &x) && train_log_get_number(lines->pdata[i], member, &y) &&
+            (y != 0 || curve.ys->len > 0)) {
             g_array_append_val(curve.xs, x);
             g_array_append_val(curve.ys, y);
         }
@@ -315,8 +309,7 @@ add_updates(GString *page, const TrainReport *report, GError **error)
     for (guint i = 0; lines && i < G_N_ELEMENTS(update_curves); i++) {
         Curve curve = make_update_curve(lines, update_curves[i].member);
 
-        if (!is_zero(curve.ys))
-            curves_draw(page, update_curves[i].title, &curve, 1);
+        curves_draw(page, update_curves[i].title, &curve, 1);
         curve_clear(&curve);
     }
     return lines != NULL;

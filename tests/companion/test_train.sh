@@ -81,6 +81,7 @@ equals 'GRQO in the second epoch' '[0, 0, 0, 1, 1, 1]' "$(json_lines run/log.jso
     '[int(l["reward_std"] > 0) for l in d]')"
 equals 'checkpoints kept' '4 5 6' "$(cd run/checkpoints && printf '%s\n' * | tr -dc '1-9\n' | xargs)"
 check 'the report' grep -q '<svg' run/report.html
+check 'rewards from where GRQO starts' grep -q '>4</text>' <(sed -n '/Reward, mean/,/<.svg>/p' run/report.html)
 check 'no scripts' test "$(grep -c '<script' run/report.html)" = 0
 check 'the report is well-formed' python3 -c 'import xml.dom.minidom, re, sys
 xml.dom.minidom.parseString(re.sub("<!DOCTYPE html>|<meta[^>]*>", "", open("run/report.html").read()))'
