@@ -111,7 +111,7 @@ make_bank(const Options *options, const EvalSet *set, DinoR1Detector *detector, 
 
     if (set->prompts)
         return dinor1_prompt_bank_load(set->prompts, model, error);
-    if (!coco_set_open(&train, set->train, set->train_images, skipped, error))
+    if (!coco_set_open(&train, set->train, set->train_images, 0, skipped, error))
         return NULL;
     bank = dinor1_prompt_bank_new(model);
     if (!evaluation_add_exemplars(&train, detector, bank, (guint)options->per_class, (guint64)options->seed, error)) {
@@ -192,7 +192,7 @@ detect(const Options *options, const EvalSet *set, DinoR1Detector *detector, Fou
     g_autoptr(DinoR1PromptBank) bank = NULL;
     g_autoptr(Progress) progress = NULL;
 
-    if (!coco_set_open(&pictured, set->annotations, set->images, skipped, error) ||
+    if (!coco_set_open(&pictured, set->annotations, set->images, 0, skipped, error) ||
         (!options->same_image && !(bank = make_bank(options, set, detector, error))) ||
         (bank && !check_classes(bank, pictured.coco, error)))
         return FALSE;

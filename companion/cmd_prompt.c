@@ -125,7 +125,7 @@ add_drawn(const Options *options, DinoR1Detector *detector, DinoR1PromptBank *ba
 
     if (!options->coco)
         return TRUE;
-    if (!coco_set_open(&set, options->coco, options->images, skipped, error) ||
+    if (!coco_set_open(&set, options->coco, options->images, 0, skipped, error) ||
         !evaluation_add_exemplars(&set, detector, bank, (guint)options->per_class, (guint64)options->seed, error))
         return FALSE;
     if (skipped)

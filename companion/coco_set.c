@@ -4,9 +4,10 @@
 #include "coco_set.h"
 
 gboolean
-coco_set_open(EvaluationSet *set, const gchar *annotations, const gchar *images, Skipped *skipped, GError **error)
+coco_set_open(EvaluationSet *set, const gchar *annotations, const gchar *images, guint max_boxes, Skipped *skipped,
+    GError **error)
 {
-    const DinoR1CocoOptions options = {.skip_bad = skipped != NULL};
+    const DinoR1CocoOptions options = {.skip_bad = skipped != NULL, .max_boxes = max_boxes};
 
     set->coco = dinor1_coco_load(annotations, &options, error);
     if (!set->coco)

@@ -138,8 +138,12 @@ train_config_parse(const gchar *path, const gchar *text, gsize length, GError **
     g_autoptr(TrainConfig) config = g_new0(TrainConfig, 1);
     g_auto(Reader) reader = {.config = config, .folder = g_path_get_dirname(path)};
 
-    *config =
-        (TrainConfig){.save_every = 100, .keep = 3, .evaluate_every = 1, .evaluate_prompts = 4, .evaluate_first = TRUE};
+    *config = (TrainConfig){.max_boxes = 1000,
+        .save_every = 100,
+        .keep = 3,
+        .evaluate_every = 1,
+        .evaluate_prompts = 4,
+        .evaluate_first = TRUE};
     dinor1_train_options_init(&config->options);
     config->path = g_strdup(path);
     config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

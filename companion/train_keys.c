@@ -24,6 +24,7 @@ static const TrainKey keys[] = {
     {"data.heldout.annotations", TRAIN_KEY_FILE, G_STRUCT_OFFSET(TrainConfig, heldout.annotations), FALSE},
     {"data.heldout.images", TRAIN_KEY_FOLDER, G_STRUCT_OFFSET(TrainConfig, heldout.images), FALSE},
     {"skip_bad", SWITCH(options.skip_bad)},
+    {"max_boxes", COUNT(max_boxes), 1, DINOR1_TRAIN_MAX_BOXES},
     {"seed", TRAIN_KEY_SEED, G_STRUCT_OFFSET(TrainConfig, options.seed), FALSE},
     {"threads", COUNT(options.n_threads), 0, 1024},
     {"workers", COUNT(options.n_workers), 0, 256},

@@ -39,13 +39,13 @@ struct _Training {
 };
 
 static gboolean
-load_set(Training *training, const TrainSet *files, EvaluationSet *set, GError **error)
+load_set(Training *training, const TrainSet *files, guint max_boxes, EvaluationSet *set, GError **error)
 {
     Skipped *skipped = training->config->options.skip_bad ? training->skipped : NULL;
 
     if (!files->annotations)
         return TRUE;
-    if (!coco_set_open(set, files->annotations, files->images, skipped, error))
+    if (!coco_set_open(set, files->annotations, files->images, max_boxes, skipped, error))
         return FALSE;
     if (!coco_pictures_check(set->pictures, set->coco, error)) {
         g_prefix_error(error, "%s: ", files->annotations);
@@ -94,9 +94,9 @@ training_new(const TrainConfig *config, gboolean dry_run, GError **error)
     training->n_evaluated = -1;
     training->skipped = skipped_new();
     name_files(training);
-    if (!load_set(training, &config->train, &training->train, error) ||
-        !load_set(training, &config->validation, &training->validation, error) ||
-        !load_set(training, &config->heldout, &training->heldout, error) || !load_start(training, dry_run, error))
+    if (!load_set(training, &config->train, config->max_boxes, &training->train, error) ||
+        !load_set(training, &config->validation, 0, &training->validation, error) ||
+        !load_set(training, &config->heldout, 0, &training->heldout, error) || !load_start(training, dry_run, error))
         return NULL;
     frames = coco_pictures_get_source(training->train.pictures);
     training->trainer = dinor1_trainer_new(training->model, training->train.coco, &frames, &config->options, error);

@@ -56,7 +56,11 @@ dinor1_coco_leave_out(DinoR1CocoReader *reader, DinoR1CocoBad bad)
 static gboolean
 reject(DinoR1CocoReader *reader, const DinoR1CocoRecord *record, DinoR1CocoBad bad)
 {
-    dinor1_coco_set_record_error(&reader->error, reader->name, "annotations", record, bad);
+    if (bad == DINOR1_COCO_BAD_TOO_MANY)
+        dinor1_coco_set_entry_error(&reader->error, reader->name, "annotations", record->number, &record->id,
+            "image %" G_GINT64_FORMAT " has more than %u boxes", record->image_id, reader->options->max_boxes);
+    else
+        dinor1_coco_set_record_error(&reader->error, reader->name, "annotations", record, bad);
     return dinor1_coco_leave_out(reader, bad);
 }
 

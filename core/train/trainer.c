@@ -94,19 +94,31 @@ check_options(const DinoR1TrainOptions *options, GError **error)
     return TRUE;
 }
 
+static guint
+count_boxes(const DinoR1Coco *data, guint image)
+{
+    guint n, n_boxes = 0;
+    const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(data, image, &n);
+
+    for (guint i = 0; i < n; i++)
+        n_boxes += !annotations[i].crowd && !annotations[i].ignore;
+    return n_boxes;
+}
+
 static gboolean
 check_data(DinoR1Coco *data, GError **error)
 {
-    guint n_boxes = 0;
+    gboolean has_boxes = FALSE;
 
     for (guint i = 0; i < dinor1_coco_get_n_images(data); i++) {
-        guint n;
-        const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(data, i, &n);
+        const guint n = count_boxes(data, i);
 
-        for (guint k = 0; k < n; k++)
-            n_boxes += !annotations[k].crowd && !annotations[k].ignore;
+        if (n > DINOR1_TRAIN_MAX_BOXES)
+            return refuse(error, "image %" G_GINT64_FORMAT " has %u boxes; %u are the most to train on",
+                dinor1_coco_get_image(data, i)->id, n, DINOR1_TRAIN_MAX_BOXES);
+        has_boxes |= n > 0;
     }
-    return n_boxes > 0 || refuse(error, "the data set has no boxes to learn from");
+    return has_boxes || refuse(error, "the data set has no boxes to learn from");
 }
 
 static void

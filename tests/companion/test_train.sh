@@ -233,6 +233,18 @@ check 'why' grep -q '^left out .*6 entries (1 of an unknown image, 3 of an unkno
 equals 'each broken entry' "['images[2], id 3: file_name is missing', 'categories[1], id 20: name is missing']" \
     "$(json_lines broken-entries/skipped.jsonl '[l["reason"].split(": ", 1)[1] for l in d if "annotations[" not in l["reason"]]')"
 check 'a word at the end' grep -q "6 entries of annotations and 0 pictures were left out; 'broken-entries/skipped.jsonl'" err
+# A picture with a hundred thousand boxes.
+python3 - <<'PY'
+import json
+d = json.load(open("train.json"))
+d["annotations"] += [{"id": i, "image_id": 1, "category_id": 10, "bbox": [i % 70, i % 50, 9, 9]} for i in range(100, 100100)]
+json.dump(d, open("many.json", "w"))
+PY
+many=(tiny.yaml --set data.train.annotations=many.json --set epochs=1 --output many)
+fails 1 'many.json: annotations\[1005\], id 1098: image 1 has more than 1000 boxes' finetune "${many[@]}"
+succeeds finetune "${many[@]}" --skip-bad --set max_boxes=50
+check 'what is left' grep -q '^train  *6 images, 55 boxes, 2 classes$' out
+check 'how many' grep -q '^left out .*many.json: 99952 entries (99952 too many in the image), the first: .*id 148: ' out
 sed 's/"file_name": "/&none-/' train.json >none.json
 fails 1 "image 6: there is no file .*none-clip.avi" finetune tiny.yaml --set data.train.annotations=none.json --skip-bad --output none
 no_temporary_files

@@ -334,6 +334,24 @@ test_not_finite(void)
     tear_down(&fixture);
 }
 
+static void
+test_many_boxes(void)
+{
+    const DinoR1CocoBox box = {1, 1, 9, 9};
+    const DinoR1FrameSource frames = {small_decode, NULL};
+    g_autoptr(DinoR1Coco) data = small_data("bb");
+    g_autoptr(GError) error = NULL;
+    Fixture fixture;
+
+    set_up(&fixture, "training/model");
+    for (guint i = 0; i < 100000; i++)
+        g_assert_true(dinor1_coco_add_annotation(data, 0, &box, NULL));
+    g_assert_null(dinor1_trainer_new(fixture.model, data, &frames, &fixture.options, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+    g_assert_cmpstr(error->message, ==, "image 2 has 100002 boxes; 5000 are the most to train on");
+    tear_down(&fixture);
+}
+
 static DinoR1View
 find(DinoR1Model *model, const gchar *name)
 {
@@ -411,6 +429,7 @@ main(int argc, char **argv)
     g_test_add_func("/trainer/other-data", test_other_data);
     g_test_add_func("/trainer/same-numbers", test_same_numbers);
     g_test_add_func("/trainer/not-finite", test_not_finite);
+    g_test_add_func("/trainer/many-boxes", test_many_boxes);
     g_test_add_data_func("/trainer/published/mm", "models/mm-one", test_published);
     g_test_add_data_func("/trainer/published/tied", "models/gdino-tied", test_published);
     g_test_add_data_func("/trainer/published/untied", "models/gdino-untied", test_published);

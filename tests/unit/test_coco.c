@@ -369,10 +369,10 @@ test_many_boxes(void)
     g_assert_cmpuint(dinor1_coco_get_n_annotations(some), ==, 300);
     g_assert_cmpuint(dinor1_coco_get_n_bad(some, DINOR1_COCO_BAD_TOO_MANY), ==, n - 300);
     g_assert_cmpstr(dinor1_coco_get_reasons(some, &n_reasons)[0], ==,
-        "set.json: annotations[300], id 300: too many in the image (image 3)");
+        "set.json: annotations[300], id 300: image 3 has more than 300 boxes");
     g_assert_cmpuint(n_reasons, ==, 10000);
     g_assert_null(load(text->str, &strict, &error));
-    assert_format_error(error, "set.json: annotations[99999], id 99999: too many in the image (image 3)");
+    assert_format_error(error, "set.json: annotations[99999], id 99999: image 3 has more than 99999 boxes");
 }
 
 static void

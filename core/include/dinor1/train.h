@@ -19,6 +19,9 @@ typedef struct {
     gpointer user_data;
 } DinoR1FrameSource;
 
+/* Boxes of one picture: denoising takes memory by their square. */
+#define DINOR1_TRAIN_MAX_BOXES 5000
+
 typedef enum {
     DINOR1_TRAIN_MULTI_STEP, /* learning rate × 0.1 at each of the milestones */
     DINOR1_TRAIN_COSINE,
@@ -105,8 +108,8 @@ typedef struct _DinoR1Trainer DinoR1Trainer;
  * prompt encoder, the former with a scale and fresh biases of its logits, too
  * @options: (nullable):
  *
- * Returns: (transfer full): the trainer, before its first step; NULL with ARGUMENT (impossible options, no boxes,
- * nothing to train) or DEVICE. Holds @model and @data; @frames is copied.
+ * Returns: (transfer full): the trainer, before its first step; NULL with ARGUMENT (impossible options, no boxes
+ * or too many in a picture, nothing to train) or DEVICE. Holds @model and @data; @frames is copied.
  */
 DINOR1_API DinoR1Trainer *dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource *frames,
     const DinoR1TrainOptions *options, GError **error);
