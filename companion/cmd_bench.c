@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 typedef struct {
-    gchar *model, *size, *device;
+    gchar *model, *size, *device, *precision;
     gint prompts, runs, threads;
     gboolean json;
 } Options;
@@ -201,6 +201,7 @@ bench(const Options *options, GError **error)
         return FALSE;
     dinor1_detector_options_init(&settings);
     settings.device = options->device ? options->device : settings.device;
+    settings.precision = options->precision;
     settings.n_threads = (guint)options->threads;
     detector = dinor1_detector_new(model, &settings, error);
     if (!detector)
@@ -223,6 +224,7 @@ cmd_bench(gint argc, gchar **argv)
         {"prompts", 0, 0, G_OPTION_ARG_INT, &options.prompts, "number of prompts (4)", "N"},
         {"runs", 0, 0, G_OPTION_ARG_INT, &options.runs, "how often to measure (10)", "N"},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, DEVICE_HELP, "DEVICE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &options.precision, PRECISION_HELP, "PRECISION"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "CPU threads (0 = all)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},
@@ -233,5 +235,6 @@ cmd_bench(gint argc, gchar **argv)
     g_free(options.model);
     g_free(options.size);
     g_free(options.device);
+    g_free(options.precision);
     return done ? EXIT_OK : command_fail(error);
 }

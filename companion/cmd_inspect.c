@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct {
-    gchar *model, *size, *device;
+    gchar *model, *size, *device, *precision;
     gint prompts;
     gboolean tensors, json;
 } Options;
@@ -275,6 +275,7 @@ inspect(const Options *options, GError **error)
 
     dinor1_detector_options_init(&settings);
     settings.device = options->device ? options->device : settings.device;
+    settings.precision = options->precision;
     if (!command_require("--model", options->model, error) ||
         !command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) ||
         !command_parse_size(get_size(options), &width, &height, error) ||
@@ -296,6 +297,7 @@ cmd_inspect(gint argc, gchar **argv)
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},
         {"prompts", 0, 0, G_OPTION_ARG_INT, &options.prompts, "number of prompts (4)", "N"},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, DEVICE_HELP, "DEVICE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &options.precision, PRECISION_HELP, "PRECISION"},
         {"tensors", 0, 0, G_OPTION_ARG_NONE, &options.tensors, "also list every tensor", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},
@@ -306,5 +308,6 @@ cmd_inspect(gint argc, gchar **argv)
     g_free(options.model);
     g_free(options.size);
     g_free(options.device);
+    g_free(options.precision);
     return done ? EXIT_OK : command_fail(error);
 }

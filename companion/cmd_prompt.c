@@ -61,6 +61,7 @@ parse_and_act(
             NULL},
         {"append", 'a', 0, G_OPTION_ARG_NONE, &options->append, "add to what BANK holds already", NULL},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options->model.device, DEVICE_HELP, "DEVICE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &options->model.precision, PRECISION_HELP, "PRECISION"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options->model.threads, "CPU threads (0 = all)", "N"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model.model, "model directory (required)", "DIR"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->arguments, NULL, NULL},

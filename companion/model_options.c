@@ -19,6 +19,7 @@ model_options_open(const ModelOptions *options, DinoR1DetectorOptions *detector,
     g_autoptr(DinoR1Model) model = dinor1_model_load(options->model, error);
 
     detector->device = options->device ? options->device : detector->device;
+    detector->precision = options->precision;
     detector->n_threads = (guint)options->threads;
     detector->shortest_edge = options->size;
     return model ? dinor1_detector_new(model, detector, error) : NULL;
@@ -29,4 +30,5 @@ model_options_clear(ModelOptions *options)
 {
     g_free(options->model);
     g_free(options->device);
+    g_free(options->precision);
 }

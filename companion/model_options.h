@@ -9,11 +9,12 @@ G_BEGIN_DECLS
 
 /* What the user says about the model that a command runs. Zero-filled is the default. */
 typedef struct {
-    gchar *model, *device;
+    gchar *model, *device, *precision;
     gint threads, size;
 } ModelOptions;
 
-#define DEVICE_HELP "auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N (auto)"
+#define DEVICE_HELP    "auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N (auto)"
+#define PRECISION_HELP "fp32, tf32, fp16 or bf16 (auto: fp16 on a GPU, fp32 on the CPU)"
 
 /* Their entries in a command's list of options. @o: the structure itself */
 #define MODEL_OPTION_ENTRIES(o)                                                                                        \
@@ -21,6 +22,7 @@ typedef struct {
         {"size", 0, 0, G_OPTION_ARG_INT, &(o).size, "scale the picture's shortest side to this (0 = the model's)",     \
             "PIXELS"},                                                                                                 \
         {"device", 0, 0, G_OPTION_ARG_STRING, &(o).device, DEVICE_HELP, "DEVICE"},                                     \
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &(o).precision, PRECISION_HELP, "PRECISION"},                         \
     {                                                                                                                  \
         "threads", 0, 0, G_OPTION_ARG_INT, &(o).threads, "CPU threads (0 = all)", "N"                                  \
     }

@@ -7,6 +7,7 @@
 #define PLAYING (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
 
 #define DEFAULT_DEVICE             "auto"
+#define DEFAULT_PRECISION          "auto"
 #define DEFAULT_PROMPT_LABEL       "object"
 #define DEFAULT_THRESHOLD          0.3f
 #define DEFAULT_NMS                0.0f
@@ -43,6 +44,10 @@ install_model(GObjectClass *klass)
         g_param_spec_string("device", "Device",
             "Where the model runs: auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N", DEFAULT_DEVICE,
             FIXED));
+    g_object_class_install_property(klass, GST_DINOR1_PROP_PRECISION,
+        g_param_spec_string("precision", "Precision",
+            "How the device computes: auto (fp16 on a GPU, fp32 on the CPU), fp32, tf32, fp16 or bf16",
+            DEFAULT_PRECISION, FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_THREADS,
         g_param_spec_uint("threads", "Threads",
             "CPU threads of the model, or what prepares its frames for a GPU (0 = as many as the machine has)", 0, 1024,
@@ -112,6 +117,7 @@ gst_dinor1_settings_init(GstDinoR1Settings *settings)
 {
     *settings = (GstDinoR1Settings){
         .device = g_strdup(DEFAULT_DEVICE),
+        .precision = g_strdup(DEFAULT_PRECISION),
         .prompt_label = g_strdup(DEFAULT_PROMPT_LABEL),
         .threshold = DEFAULT_THRESHOLD,
         .nms = DEFAULT_NMS,
@@ -126,6 +132,7 @@ gst_dinor1_settings_clear(GstDinoR1Settings *settings)
     g_free(settings->model);
     g_free(settings->prompts);
     g_free(settings->device);
+    g_free(settings->precision);
     g_free(settings->prompt_box);
     g_free(settings->prompt_label);
     *settings = (GstDinoR1Settings){0};
@@ -139,6 +146,7 @@ gst_dinor1_settings_copy(const GstDinoR1Settings *settings)
     copy.model = g_strdup(settings->model);
     copy.prompts = g_strdup(settings->prompts);
     copy.device = g_strdup(settings->device);
+    copy.precision = g_strdup(settings->precision);
     copy.prompt_box = g_strdup(settings->prompt_box);
     copy.prompt_label = g_strdup(settings->prompt_label);
     return copy;
@@ -156,6 +164,8 @@ string_field(const GstDinoR1Settings *settings, guint id)
         return &s->prompts;
     case GST_DINOR1_PROP_DEVICE:
         return &s->device;
+    case GST_DINOR1_PROP_PRECISION:
+        return &s->precision;
     case GST_DINOR1_PROP_PROMPT_BOX:
         return &s->prompt_box;
     case GST_DINOR1_PROP_PROMPT_LABEL:
@@ -259,6 +269,7 @@ gst_dinor1_settings_to_options(const GstDinoR1Settings *settings)
 
     dinor1_detector_options_init(&options);
     options.device = settings->device;
+    options.precision = settings->precision;
     options.n_threads = settings->threads;
     options.threshold = settings->threshold;
     options.nms = settings->nms;

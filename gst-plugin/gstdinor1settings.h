@@ -18,7 +18,7 @@ GType gst_dinor1_sync_mode_get_type(void);
 
 /* What the application set on a dinor1detect. Not locked here. */
 typedef struct {
-    gchar *model, *prompts, *device, *prompt_box, *prompt_label; /* NULL = not set; "" becomes NULL */
+    gchar *model, *prompts, *device, *precision, *prompt_box, *prompt_label; /* NULL = not set; "" becomes NULL */
     gfloat threshold, nms;
     guint inference_interval, max_detections, threads;
     gint shortest_edge, longest_edge;
@@ -39,6 +39,7 @@ enum {
     GST_DINOR1_PROP_LONGEST_EDGE,
     GST_DINOR1_PROP_PROMPT_BOX,
     GST_DINOR1_PROP_PROMPT_LABEL,
+    GST_DINOR1_PROP_PRECISION,
 };
 
 /* Installs the properties above with the ids above. */

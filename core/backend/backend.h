@@ -64,6 +64,9 @@ struct _DinoR1Backend {
     const DinoR1BackendClass *klass;
     gboolean host_memory; /* memory can be read and written in place by the host, and run returns when it is done */
     gboolean can_record;
+    guint half_types;  /* 1 << DinoR1DType for each half type that it computes with */
+    gboolean has_tf32; /* it can multiply f32 in TF32, which rounds factors to 11 bits */
+    gboolean tf32;     /* and is to do so; for the caller to set */
 };
 
 void dinor1_backend_free(DinoR1Backend *backend);

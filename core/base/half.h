@@ -24,6 +24,18 @@ dinor1_bf16_to_float(guint16 bits)
     return dinor1_float_from_bits((guint32)bits << 16);
 }
 
+/* Rounds to nearest, ties to even. */
+static inline guint16
+dinor1_float_to_bf16(gfloat value)
+{
+    guint32 bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        return (guint16)(bits >> 16 | 0x40u); /* NaN stays one when its last bits go */
+    return (guint16)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 /* IEEE binary16: 1 sign bit, 5 exponent bits (bias 15), 10 mantissa bits. Exact for every value; NaN keeps its payload.
  */
 static inline gfloat

@@ -5,6 +5,7 @@
 #include "backend/device.h"
 #include "detector/detector_internal.h"
 #include "detector/postprocess.h"
+#include "detector/precision.h"
 #include "detector/prompt_tokens.h"
 #include "model/model_internal.h"
 #include "model/preprocess.h"
@@ -78,10 +79,28 @@ open_device(DinoR1Detector *detector, GError **error)
     return TRUE;
 }
 
+/* A device with several precisions says which one it uses. */
+static gboolean
+choose_precision(DinoR1Detector *detector, DinoR1DType *dtype, GError **error)
+{
+    g_autofree gchar *device = g_strdup(detector->device);
+    DinoR1Precision precision;
+
+    if (!dinor1_precision_choose(detector->backend, device, detector->options.precision, &precision, error))
+        return FALSE;
+    *dtype = precision.dtype;
+    if (detector->backend->half_types) {
+        g_free(detector->device);
+        detector->device = g_strdup_printf("%s, %s", device, precision.name);
+    }
+    return TRUE;
+}
+
 DinoR1Detector *
 dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error)
 {
     g_autoptr(DinoR1Detector) detector = g_new0(DinoR1Detector, 1);
+    DinoR1DType dtype;
 
     detector->model = dinor1_model_ref(model);
     dinor1_detector_options_init(&detector->options);
@@ -89,8 +108,10 @@ dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GE
         detector->options = *options;
     if (!check_options(&detector->options, error) || !open_device(detector, error))
         return NULL;
-    detector->options.device = NULL; /* the caller's string */
-    detector->programs = dinor1_programs_new(model, detector->backend);
+    if (!choose_precision(detector, &dtype, error))
+        return NULL;
+    detector->options.device = detector->options.precision = NULL; /* the caller's strings */
+    detector->programs = dinor1_programs_new(model, detector->backend, dtype);
     detector->preprocess = dinor1_preprocess_new();
     detector->items = g_new(DinoR1Detection, MAX_DETECTIONS);
     return g_steal_pointer(&detector);

@@ -4,6 +4,7 @@
 #include "detector/programs.h"
 
 #include "detector/tokens.h"
+#include "graph/lower.h"
 #include "model/build.h"
 #include "model/model_internal.h"
 
@@ -21,17 +22,19 @@ typedef struct {
 struct _DinoR1Programs {
     DinoR1Model *model;
     DinoR1Backend *backend;
+    DinoR1DType dtype;
     Entry entries[MAX_PROGRAMS];
     guint64 n_calls;
 };
 
 DinoR1Programs *
-dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend)
+dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend, DinoR1DType dtype)
 {
     DinoR1Programs *programs = g_new0(DinoR1Programs, 1);
 
     programs->model = model;
     programs->backend = backend;
+    programs->dtype = dtype;
     return programs;
 }
 
@@ -60,7 +63,7 @@ dinor1_programs_round_tokens(const DinoR1Programs *programs, guint n)
 }
 
 static DinoR1Graph *
-build(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
+build_f32(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
 {
     const DinoR1GraphSpec spec = {
         .config = dinor1_model_get_config(programs->model),
@@ -86,6 +89,16 @@ static gboolean
 same_key(const DinoR1ProgramKey *a, const DinoR1ProgramKey *b)
 {
     return a->kind == b->kind && a->width == b->width && a->height == b->height && a->n_tokens == b->n_tokens;
+}
+
+static DinoR1Graph *
+build(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
+{
+    DinoR1Graph *graph = build_f32(programs, key);
+
+    if (dinor1_dtype_is_half(programs->dtype))
+        dinor1_graph_lower(graph, programs->dtype);
+    return graph;
 }
 
 /* The entry for @key: its own, an empty one, or the least recently used. */

@@ -24,8 +24,8 @@ typedef struct {
 } DinoR1ProgramKey;
 
 /* Borrows @model and @backend. On a device, detectors and text encoders are planned for dinor1_token_bucket() tokens; a
- * detector has the input "token_padding" there. */
-DinoR1Programs *dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend);
+ * detector has the input "token_padding" there. @dtype: f32, or the half type of weights and activations. */
+DinoR1Programs *dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend, DinoR1DType dtype);
 void dinor1_programs_free(DinoR1Programs *programs);
 
 /* How many tokens the program for @n of them has. */

@@ -229,6 +229,12 @@ permute(const DinoR1Adjoint *a)
 }
 
 static void
+cast(const DinoR1Adjoint *a)
+{
+    GIVE(0, dinor1_cast(a->graph, a->dy, IN(0)->dtype));
+}
+
+static void
 slice(const DinoR1Adjoint *a)
 {
     const DinoR1OpParams params = {.slice_grad = {PARAMS->slice.axis, PARAMS->slice.start,
@@ -328,6 +334,7 @@ static const DinoR1AdjointFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_DEFORMABLE_ATTENTION] = deformable_attention,
     [DINOR1_OP_PERMUTE] = permute,
     [DINOR1_OP_SLICE] = slice,
+    [DINOR1_OP_CAST] = cast,
     [DINOR1_OP_CONCAT] = concat,
     [DINOR1_OP_EXPAND] = expand,
     [DINOR1_OP_REDUCE] = reduce,

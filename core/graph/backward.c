@@ -49,7 +49,7 @@ find_needed(DinoR1Backward *pass, guint n_nodes, DinoR1Tensor *const *wanted, gu
             depends |= is_needed(pass, node->inputs[k]);
         }
         for (guint o = 0; depends && o < dinor1_op_n_outputs(node->op); o++)
-            pass->needed[node->outputs[o]->id] = node->outputs[o]->dtype == DINOR1_F32;
+            pass->needed[node->outputs[o]->id] = node->outputs[o]->dtype != DINOR1_I32;
     }
 }
 

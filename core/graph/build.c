@@ -49,21 +49,24 @@ DinoR1Tensor *
 dinor1_linear(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Tensor *weight, DinoR1Tensor *bias,
     DinoR1Activation activation, DinoR1Tensor *residual)
 {
-    return OP(graph, DINOR1_OP_LINEAR, (&(DinoR1OpParams){.linear = {activation}}), x, weight, bias, residual);
+    return OP(
+        graph, DINOR1_OP_LINEAR, (&(DinoR1OpParams){.linear = {activation, DINOR1_F32}}), x, weight, bias, residual);
 }
 
 DinoR1Tensor *
 dinor1_mlp(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Tensor *w1, DinoR1Tensor *b1, DinoR1Tensor *w2, DinoR1Tensor *b2,
     DinoR1Activation activation, DinoR1Tensor *residual)
 {
-    return OP(graph, DINOR1_OP_MLP, (&(DinoR1OpParams){.linear = {activation}}), x, w1, b1, w2, b2, residual);
+    return OP(
+        graph, DINOR1_OP_MLP, (&(DinoR1OpParams){.linear = {activation, DINOR1_F32}}), x, w1, b1, w2, b2, residual);
 }
 
 DinoR1Tensor *
 dinor1_matmul(DinoR1Graph *graph, DinoR1Tensor *a, gboolean trans_a, DinoR1Tensor *b, gboolean trans_b, gfloat alpha,
     DinoR1Tensor *bias, DinoR1Tensor *residual)
 {
-    return OP(graph, DINOR1_OP_MATMUL, (&(DinoR1OpParams){.matmul = {trans_a, trans_b, alpha}}), a, b, bias, residual);
+    return OP(graph, DINOR1_OP_MATMUL, (&(DinoR1OpParams){.matmul = {trans_a, trans_b, alpha, DINOR1_F32}}), a, b, bias,
+        residual);
 }
 
 DinoR1Tensor *
@@ -202,4 +205,10 @@ DinoR1Tensor *
 dinor1_giou(DinoR1Graph *graph, DinoR1Tensor *a, DinoR1Tensor *b)
 {
     return OP(graph, DINOR1_OP_GIOU, (&(DinoR1OpParams){0}), a, b);
+}
+
+DinoR1Tensor *
+dinor1_cast(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1DType dtype)
+{
+    return OP(graph, DINOR1_OP_CAST, (&(DinoR1OpParams){.cast = {dtype}}), x);
 }

@@ -1,26 +1,10 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "graph/graph.h"
+#include "graph/graph_internal.h"
 
 #include <dinor1/error.h>
 #include <string.h>
-
-struct _DinoR1Graph {
-    GPtrArray *nodes;   /* DinoR1Node */
-    GPtrArray *tensors; /* DinoR1Tensor */
-    GPtrArray *memory;  /* copies of constants */
-    GStringChunk *strings;
-    GHashTable *names;   /* inputs and outputs: name -> tensor */
-    GHashTable *weights; /* name -> tensor */
-    DinoR1WeightFunc find_weight;
-    gpointer user_data;
-    const gchar *module;
-    guint segment, n_segments; /* the open one, 0 = none; how many there were */
-    guint stage;
-    gboolean variable;
-    GError *error;
-};
 
 DinoR1Graph *
 dinor1_graph_new(DinoR1WeightFunc weights, gpointer user_data)
@@ -107,6 +91,18 @@ dinor1_graph_end_segment(DinoR1Graph *graph)
     graph->segment = 0;
 }
 
+void
+dinor1_graph_begin_exact(DinoR1Graph *graph)
+{
+    graph->exact = TRUE;
+}
+
+void
+dinor1_graph_end_exact(DinoR1Graph *graph)
+{
+    graph->exact = FALSE;
+}
+
 const GPtrArray *
 dinor1_graph_get_nodes(const DinoR1Graph *graph)
 {
@@ -119,8 +115,8 @@ dinor1_graph_get_tensors(const DinoR1Graph *graph)
     return graph->tensors;
 }
 
-static DinoR1Tensor *
-new_tensor(DinoR1Graph *graph, DinoR1TensorKind kind, DinoR1DType dtype, const DinoR1Shape *shape)
+DinoR1Tensor *
+dinor1_graph_add_tensor(DinoR1Graph *graph, DinoR1TensorKind kind, DinoR1DType dtype, const DinoR1Shape *shape)
 {
     DinoR1Tensor *tensor = g_new0(DinoR1Tensor, 1);
 
@@ -130,6 +126,14 @@ new_tensor(DinoR1Graph *graph, DinoR1TensorKind kind, DinoR1DType dtype, const D
     tensor->id = graph->tensors->len;
     g_ptr_array_add(graph->tensors, tensor);
     return tensor;
+}
+
+gsize
+dinor1_tensor_data_size(const DinoR1Tensor *tensor)
+{
+    const DinoR1DType dtype = dinor1_dtype_is_half(tensor->dtype) ? DINOR1_F32 : tensor->dtype;
+
+    return (gsize)dinor1_shape_size(&tensor->shape) * dinor1_dtype_size(dtype);
 }
 
 gdouble
@@ -148,7 +152,7 @@ dinor1_node_macs(const DinoR1Node *node)
 DinoR1Tensor *
 dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, DinoR1Shape shape)
 {
-    DinoR1Tensor *tensor = new_tensor(graph, DINOR1_TENSOR_INPUT, dtype, &shape);
+    DinoR1Tensor *tensor = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_INPUT, dtype, &shape);
 
     tensor->name = g_string_chunk_insert(graph->strings, name);
     g_hash_table_insert(graph->names, (gpointer)tensor->name, tensor);
@@ -158,8 +162,8 @@ dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, Din
 DinoR1Tensor *
 dinor1_graph_constant(DinoR1Graph *graph, DinoR1DType dtype, DinoR1Shape shape, gconstpointer data)
 {
-    DinoR1Tensor *tensor = new_tensor(graph, DINOR1_TENSOR_CONSTANT, dtype, &shape);
-    gpointer copy = g_memdup2(data, (gsize)dinor1_shape_size(&shape) * dinor1_dtype_size(dtype));
+    DinoR1Tensor *tensor = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_CONSTANT, dtype, &shape);
+    gpointer copy = g_memdup2(data, dinor1_tensor_data_size(tensor));
 
     g_ptr_array_add(graph->memory, copy);
     tensor->data = copy;
@@ -199,7 +203,7 @@ dinor1_graph_weight(DinoR1Graph *graph, const gchar *name, DinoR1Shape shape)
     if (!tensor) {
         if (!graph->find_weight(graph->user_data, name, &shape, &view, &graph->error))
             return NULL;
-        tensor = new_tensor(graph, DINOR1_TENSOR_CONSTANT, view.dtype, &view.shape);
+        tensor = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_CONSTANT, view.dtype, &view.shape);
         tensor->name = g_string_chunk_insert(graph->strings, name);
         tensor->data = view.data;
         tensor->variable = graph->variable;
@@ -314,9 +318,10 @@ dinor1_graph_op(
     node->module = graph->module;
     node->segment = graph->segment;
     node->stage = graph->stage;
+    node->exact = graph->exact;
     memcpy(node->inputs, inputs, n_inputs * sizeof *inputs);
     for (guint i = 0; i < dinor1_op_n_outputs(op); i++) {
-        node->outputs[i] = new_tensor(graph, DINOR1_TENSOR_RESULT, outputs[i].dtype, &outputs[i].shape);
+        node->outputs[i] = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_RESULT, outputs[i].dtype, &outputs[i].shape);
         node->outputs[i]->producer = node;
     }
     g_ptr_array_add(graph->nodes, node);
@@ -356,7 +361,7 @@ dinor1_reshape(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape)
 
         return dinor1_graph_fail(graph, "%s: cannot reshape %s to %s", graph->module, from, to);
     }
-    alias = new_tensor(graph, DINOR1_TENSOR_ALIAS, x->dtype, &shape);
+    alias = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_ALIAS, x->dtype, &shape);
     alias->base = x->base ? x->base : x;
     alias->detached = x->detached;
     return alias;

@@ -32,9 +32,9 @@ struct _DinoR1Tensor {
     DinoR1DType dtype;
     DinoR1Shape shape;
     guint id;
-    const gchar *name;    /* inputs, weights, outputs; else NULL */
-    gconstpointer data;   /* CONSTANT: host memory */
-    DinoR1Tensor *base;   /* ALIAS: never itself an alias */
+    const gchar *name;  /* inputs, weights, outputs; else NULL */
+    gconstpointer data; /* CONSTANT: host memory; f32 for half types too, which are rounded on their way to a device */
+    DinoR1Tensor *base; /* ALIAS: never itself an alias */
     DinoR1Node *producer; /* RESULT */
     DinoR1Tensor *source; /* INPUT: the result that it takes over from (dinor1_graph_exchange()), else NULL */
     gboolean detached;    /* ALIAS: no gradient flows through it */
@@ -50,6 +50,7 @@ struct _DinoR1Node {
     const gchar *module; /* static: which part of the model it belongs to, for reports */
     guint stage;         /* a program can run the stages one by one */
     guint segment;       /* nodes of one segment are computed again for the backward pass; 0 = kept */
+    gboolean exact;      /* computed in f32 whatever the others are */
 };
 
 /* Finds the tensor called @name, which should be of @shape: fills @view with host memory that outlives the graph. */
@@ -86,8 +87,15 @@ DinoR1Tensor *dinor1_graph_exchange(DinoR1Graph *graph, const gchar *name, DinoR
 void dinor1_graph_begin_segment(DinoR1Graph *graph);
 void dinor1_graph_end_segment(DinoR1Graph *graph);
 
+/* Nodes appended from now on are computed in f32 in every precision: where a number decides by its last digits. */
+void dinor1_graph_begin_exact(DinoR1Graph *graph);
+void dinor1_graph_end_exact(DinoR1Graph *graph);
+
 const GPtrArray *dinor1_graph_get_nodes(const DinoR1Graph *graph);   /* DinoR1Node */
 const GPtrArray *dinor1_graph_get_tensors(const DinoR1Graph *graph); /* DinoR1Tensor, index = id */
+
+/* Bytes of a constant's host data. */
+gsize dinor1_tensor_data_size(const DinoR1Tensor *tensor);
 
 /* dinor1_op_macs() of a node. */
 gdouble dinor1_node_macs(const DinoR1Node *node);
@@ -156,6 +164,8 @@ DinoR1Tensor *dinor1_patch_merge(DinoR1Graph *graph, DinoR1Tensor *x);
 DinoR1Tensor *dinor1_sum_to(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape);
 DinoR1Tensor *dinor1_focal(DinoR1Graph *graph, DinoR1Tensor *logits, DinoR1Tensor *targets, gfloat alpha, gfloat gamma);
 DinoR1Tensor *dinor1_giou(DinoR1Graph *graph, DinoR1Tensor *a, DinoR1Tensor *b);
+
+DinoR1Tensor *dinor1_cast(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1DType dtype);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Graph, dinor1_graph_free)
 

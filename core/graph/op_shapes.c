@@ -6,6 +6,7 @@
 #include "graph/op_shapes.h"
 
 #include "graph/frame.h"
+#include "graph/op_types.h"
 
 #include <string.h>
 
@@ -359,8 +360,6 @@ gather(const Rule *r)
 {
     const DinoR1View *x = &r->x[0], *indices = &r->x[1];
 
-    if (indices->dtype != DINOR1_I32)
-        return wrong("indices must be i32");
     if (x->shape.ndim == 3 && (indices->shape.ndim != 2 || dim(indices, 0) != dim(x, 0)))
         return wrong("x [B, N, D] needs indices [B, k]");
     if ((x->shape.ndim != 2 && x->shape.ndim != 3) || indices->shape.ndim + 1 > DINOR1_MAX_DIMS)
@@ -398,16 +397,15 @@ preprocess(const Rule *r)
 {
     const DinoR1View *frame = &r->x[0], *columns = &r->x[3], *rows = &r->x[5];
 
-    if (frame->dtype != DINOR1_U8 || frame->shape.ndim != 1 || dim(frame, 0) > G_MAXINT32)
-        return wrong("frame is not u8 [n] with n < 2^31");
-    if (r->x[1].dtype != DINOR1_I32 || !is_vector(&r->x[1], DINOR1_FRAME_GEOMETRY))
-        return wrong("geometry is not i32 [%d]", DINOR1_FRAME_GEOMETRY);
+    if (frame->shape.ndim != 1 || dim(frame, 0) > G_MAXINT32)
+        return wrong("frame is not [n] with n < 2^31");
+    if (!is_vector(&r->x[1], DINOR1_FRAME_GEOMETRY))
+        return wrong("geometry is not [%d]", DINOR1_FRAME_GEOMETRY);
     if (!is_matrix(&r->x[2], 5, 4))
         return wrong("colour is not [5, 4]");
     for (gint i = 3; i < 7; i += 2)
-        if (r->x[i].dtype != DINOR1_I32 || r->x[i].shape.ndim != 1 || r->x[i + 1].shape.ndim != 2 ||
-            dim(&r->x[i + 1], 0) != dim(&r->x[i], 0))
-            return wrong("%s are not i32 [n] with weights [n, K]", i == 3 ? "columns" : "rows");
+        if (r->x[i].shape.ndim != 1 || r->x[i + 1].shape.ndim != 2 || dim(&r->x[i + 1], 0) != dim(&r->x[i], 0))
+            return wrong("%s are not [n] with weights [n, K]", i == 3 ? "columns" : "rows");
     r->out->shape = DINOR1_SHAPE(1, dim(rows, 0), dim(columns, 0), 3);
     return NULL;
 }
@@ -435,15 +433,8 @@ static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_SINE_EMBED] = sine_embed,
     [DINOR1_OP_PATCH_MERGE] = patch_merge,
     [DINOR1_OP_PREPROCESS] = preprocess,
+    [DINOR1_OP_CAST] = same,
 };
-
-/* Of whole numbers; their rules look at the type. */
-static gboolean
-is_index_input(DinoR1OpType op, guint index)
-{
-    return ((op == DINOR1_OP_GATHER || op == DINOR1_OP_GATHER_GRAD) && index == 1) ||
-           (op == DINOR1_OP_PREPROCESS && (index == 0 || index % 2 == 1));
-}
 
 gchar *
 dinor1_op_infer(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View *inputs, const gboolean *present,
@@ -451,6 +442,8 @@ dinor1_op_infer(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View 
 {
     const Rule rule = {params, inputs, present, outputs};
     guint min_inputs, max_inputs;
+    DinoR1DType dtype;
+    gchar *why;
 
     dinor1_op_n_inputs(op, &min_inputs, &max_inputs);
     for (guint i = 0; i < max_inputs; i++) {
@@ -459,12 +452,15 @@ dinor1_op_infer(DinoR1OpType op, const DinoR1OpParams *params, const DinoR1View 
                 return wrong("input %u is missing", i);
             continue;
         }
-        if (inputs[i].dtype != DINOR1_F32 && !is_index_input(op, i))
-            return wrong("input %u must be f32", i);
         for (gint d = 0; d < inputs[i].shape.ndim; d++)
             if (inputs[i].shape.dims[d] < 1)
                 return wrong("input %u has an empty dimension", i);
     }
+    why = dinor1_types_infer(op, params, inputs, present, &dtype);
+    if (why)
+        return why;
     memset(outputs, 0, sizeof *outputs * DINOR1_MAX_OUTPUTS);
+    for (guint i = 0; i < DINOR1_MAX_OUTPUTS; i++)
+        outputs[i].dtype = dtype;
     return rules[op] ? rules[op](&rule) : dinor1_shape_rule_grad(op)(&rule);
 }

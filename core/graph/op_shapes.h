@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 /* One shape rule at work: reads x (the inputs, has says which are there) and writes out[i].shape; the outputs' dtype is
- * f32 before. Returns NULL, or (transfer full) what does not fit. */
+ * what op_types.h gives. Returns NULL, or (transfer full) what does not fit. */
 typedef struct {
     const DinoR1OpParams *params;
     const DinoR1View *x;

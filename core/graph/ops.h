@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  *
  * Inputs beyond the minimum are optional; an absent one has a view with data == NULL. Dimension letters:
  * B images, N/Nq/Nk rows of a sequence, K/M/N matrix sizes, C channels, H heads, d head size, L levels, P points.
- * All inputs and outputs are f32 unless it says i32 or u8. "..." is any number of leading dimensions. */
+ * All inputs and outputs are f32 unless it says i32 or u8, or one type that may be a half one: dinor1_op_input_type().
+ * "..." is any number of leading dimensions. */
 #define DINOR1_OPS(X)                                                                                                  \
     /* out = f(a, b): the smaller shape is broadcast, NumPy's rules. params.binary */                                  \
     X(BINARY, "binary", 2, 2, 1)                                                                                       \
@@ -69,6 +70,8 @@ G_BEGIN_DECLS
     /* frame u8 [n], geometry i32 [16], colour [5, 4], columns i32 [Wo], weights [Wo, Kx], rows i32 [Ho], weights      \
      * [Ho, Ky]: the picture in the frame converted, resized and normalised, [1, Ho, Wo, 3] (graph/frame.h) */         \
     X(PREPROCESS, "preprocess", 7, 7, 1)                                                                               \
+    /* x: its numbers as params.cast.dtype, rounded to nearest, ties to even */                                        \
+    X(CAST, "cast", 1, 1, 1)                                                                                           \
     /* --- The adjoints that training needs; dy is the gradient of an op's output. --- */                              \
     /* dy: summed over the dimensions along which params.expand.shape was broadcast to dy's shape */                   \
     X(SUM_TO, "sum_to", 1, 1, 1)                                                                                       \
@@ -153,10 +156,12 @@ typedef union {
     } unary;
     struct {
         DinoR1Activation activation;
-    } linear; /* LINEAR, MLP */
+        DinoR1DType dtype; /* of the output: the factors' type, or f32 */
+    } linear;              /* LINEAR, MLP */
     struct {
         gboolean trans_a, trans_b;
         gfloat alpha;
+        DinoR1DType dtype; /* as above */
     } matmul;
     struct {
         gint axis;
@@ -211,12 +216,32 @@ typedef union {
         gint features; /* even */
         gfloat temperature, scale;
     } sine;
+    struct {
+        DinoR1DType dtype;
+    } cast;
 } DinoR1OpParams;
 
 /* Names for people and tests. */
 const gchar *dinor1_op_name(DinoR1OpType op);
 void dinor1_op_n_inputs(DinoR1OpType op, guint *min_inputs, guint *max_inputs);
 guint dinor1_op_n_outputs(DinoR1OpType op);
+
+/* The type of an input. */
+typedef enum {
+    DINOR1_INPUT_OWN,    /* what the op computes with: f32 or, where it can, a half type */
+    DINOR1_INPUT_OUTPUT, /* the output's */
+    DINOR1_INPUT_F32,    /* f32 whatever the op computes with */
+    DINOR1_INPUT_I32,
+    DINOR1_INPUT_U8,
+} DinoR1InputType;
+
+DinoR1InputType dinor1_op_input_type(DinoR1OpType op, guint index);
+/* Whether the op can compute with half types: they are how its tensors are stored, its arithmetic is float. */
+gboolean dinor1_op_has_half(DinoR1OpType op);
+/* Whether it is a product, whose output can be f32 when its factors are of a half type. */
+gboolean dinor1_op_is_product(DinoR1OpType op);
+/* The type of a product's output: where @params say it. */
+DinoR1DType *dinor1_op_product_type(DinoR1OpType op, DinoR1OpParams *params);
 
 /**
  * dinor1_op_infer:

@@ -102,7 +102,7 @@ place_tensors(DinoR1Program *program)
         const DinoR1Tensor *tensor = tensors->pdata[i];
 
         program->slots[i].buffer = -1;
-        if (tensor->kind == DINOR1_TENSOR_CONSTANT)
+        if (tensor->kind == DINOR1_TENSOR_CONSTANT && dinor1_graph_is_output(program->graph, tensor))
             program->slots[i].place = PLACE_CONSTANT;
         else if (tensor->kind == DINOR1_TENSOR_INPUT)
             program->slots[i].place = PLACE_ARENA;
@@ -113,9 +113,14 @@ place_tensors(DinoR1Program *program)
         if (!program->live[i])
             continue;
         program->fixed[i] = TRUE;
-        for (guint k = 0; k < node->n_inputs; k++)
-            if (node->inputs[k] && may_change(program, root(node->inputs[k])))
+        for (guint k = 0; k < node->n_inputs; k++) {
+            const DinoR1Tensor *input = node->inputs[k] ? root(node->inputs[k]) : NULL;
+
+            if (input && input->kind == DINOR1_TENSOR_CONSTANT)
+                program->slots[input->id].place = PLACE_CONSTANT;
+            if (input && may_change(program, input))
                 program->fixed[i] = FALSE;
+        }
         for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
             program->slots[node->outputs[o]->id].place = program->fixed[i] ? PLACE_STATIC : PLACE_ARENA;
     }
@@ -234,11 +239,23 @@ buffer_memory(const Arena *arena, gint buffer)
     return (guint8 *)arena->memory + g_array_index(arena->buffers, DinoR1PlanBuffer, buffer).offset;
 }
 
+/* A constant's bytes as its type says; those of a half type are made in @rounded. */
+static gconstpointer
+constant_data(const DinoR1Tensor *tensor, guint16 **rounded)
+{
+    if (!dinor1_dtype_is_half(tensor->dtype))
+        return tensor->data;
+    *rounded = g_new(guint16, dinor1_shape_size(&tensor->shape));
+    dinor1_narrow(tensor->dtype, *rounded, tensor->data, (gsize)dinor1_shape_size(&tensor->shape));
+    return *rounded;
+}
+
 static gboolean
 place_constant(DinoR1Program *program, const DinoR1Tensor *tensor, GError **error)
 {
     DinoR1Backend *backend = program->backend;
     Slot *slot = &program->slots[tensor->id];
+    g_autofree guint16 *rounded = NULL;
 
     if (backend->host_memory) {
         slot->data = (gpointer)tensor->data;
@@ -248,7 +265,7 @@ place_constant(DinoR1Program *program, const DinoR1Tensor *tensor, GError **erro
     if (!slot->data)
         return FALSE;
     g_ptr_array_add(program->uploads, slot->data);
-    return backend->klass->upload(backend, slot->data, tensor->data, tensor_bytes(tensor), error);
+    return backend->klass->upload(backend, slot->data, constant_data(tensor, &rounded), tensor_bytes(tensor), error);
 }
 
 static gboolean
@@ -337,6 +354,23 @@ run_untimed(gpointer program, guint first, guint last, GError **error)
 }
 
 static gboolean
+check_types(const DinoR1Program *program, GError **error)
+{
+    const GPtrArray *tensors = dinor1_graph_get_tensors(program->graph);
+
+    for (guint i = 0; i < program->n_slots; i++) {
+        const DinoR1DType dtype = ((const DinoR1Tensor *)tensors->pdata[i])->dtype;
+
+        if (!dinor1_dtype_is_half(dtype) || program->backend->half_types & 1u << dtype)
+            continue;
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "%s: this device does not compute with %s",
+            program->backend->klass->name, dinor1_dtype_name(dtype));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
 prepare(DinoR1Program *program, GError **error)
 {
     find_live_nodes(program);
@@ -395,7 +429,7 @@ dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error)
     program->statics.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
     program->uploads = g_ptr_array_new();
     program->recorder = dinor1_recorder_new(backend, run_untimed, program);
-    if (!dinor1_graph_check(graph, error))
+    if (!dinor1_graph_check(graph, error) || !check_types(program, error))
         return NULL;
     if (!prepare(program, &why)) {
         if (g_error_matches(why, DINOR1_ERROR, DINOR1_ERROR_MEMORY))

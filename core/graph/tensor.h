@@ -13,6 +13,8 @@ typedef enum {
     DINOR1_F32,
     DINOR1_I32,
     DINOR1_U8, /* bytes of a picture */
+    DINOR1_F16,
+    DINOR1_BF16,
 } DinoR1DType;
 
 /* Outermost dimension first, as in PyTorch; tensors are always contiguous. ndim 0 is a scalar. */
@@ -81,8 +83,23 @@ dinor1_dtype_size(DinoR1DType dtype)
         return 4;
     case DINOR1_U8:
         return 1;
+    case DINOR1_F16:
+    case DINOR1_BF16:
+        return 2;
     }
     return 0;
 }
+
+static inline gboolean
+dinor1_dtype_is_half(DinoR1DType dtype)
+{
+    return dtype == DINOR1_F16 || dtype == DINOR1_BF16;
+}
+
+/* "f32" */
+const gchar *dinor1_dtype_name(DinoR1DType dtype);
+
+/* @n numbers to the nearest ones of a half type, ties to even. */
+void dinor1_narrow(DinoR1DType half, guint16 *to, const gfloat *from, gsize n);
 
 G_END_DECLS

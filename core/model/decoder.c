@@ -67,10 +67,14 @@ dinor1_build_refined_boxes(
     DinoR1Graph *graph, const DinoR1GraphSpec *spec, gint layer, DinoR1Tensor *x, DinoR1Tensor *boxes)
 {
     g_autofree gchar *name = g_strdup_printf("bbox_embed.%d", layer);
-    DinoR1Tensor *delta = dinor1_nn_prediction_head(graph, name, x, spec->config->d_model, 4, 3);
-    DinoR1Tensor *logits = dinor1_add(graph, delta, dinor1_logit(graph, boxes, spec->config->logit_eps));
+    DinoR1Tensor *delta, *logits;
 
-    return dinor1_unary(graph, DINOR1_UNARY_SIGMOID, logits);
+    dinor1_graph_begin_exact(graph);
+    delta = dinor1_nn_prediction_head(graph, name, x, spec->config->d_model, 4, 3);
+    logits = dinor1_add(graph, delta, dinor1_logit(graph, boxes, spec->config->logit_eps));
+    boxes = dinor1_unary(graph, DINOR1_UNARY_SIGMOID, logits);
+    dinor1_graph_end_exact(graph);
+    return boxes;
 }
 
 DinoR1Tensor *

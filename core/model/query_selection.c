@@ -27,7 +27,7 @@ dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, co
 {
     const DinoR1Config *config = spec->config;
     const gint64 n = tables->geometry->n_positions, d = config->d_model;
-    DinoR1Tensor *x, *logits, *delta, *proposals = tables->proposals;
+    DinoR1Tensor *x, *x_selected, *logits, *delta, *proposals = tables->proposals;
 
     dinor1_graph_set_module(graph, "query selection");
     x = dinor1_nn_linear(graph, "model.enc_output", dinor1_mul(graph, memory, tables->proposal_ok), d, DINOR1_ACT_NONE);
@@ -39,12 +39,14 @@ dinor1_build_query_selection(DinoR1Graph *graph, const DinoR1GraphSpec *spec, co
     selection->logits = dinor1_gather(graph, logits, selection->indices);
 
     /* The box head sees only what was selected: the same numbers as selecting from all N boxes. */
-    delta = dinor1_nn_prediction_head(
-        graph, "model.encoder_output_bbox_embed", dinor1_gather(graph, x, selection->indices), d, 4, 3);
+    x_selected = dinor1_gather(graph, x, selection->indices);
+    dinor1_graph_begin_exact(graph);
+    delta = dinor1_nn_prediction_head(graph, "model.encoder_output_bbox_embed", x_selected, d, 4, 3);
     if (tables->geometry->batch != spec->batch)
         proposals = dinor1_expand(graph, proposals, DINOR1_SHAPE(spec->batch, n, 4));
     proposals = dinor1_gather(graph, proposals, selection->indices);
     selection->boxes = dinor1_unary(graph, DINOR1_UNARY_SIGMOID, dinor1_add(graph, delta, proposals));
+    dinor1_graph_end_exact(graph);
     dinor1_build_tap(graph, spec, x, "enc_output");
     dinor1_build_tap(graph, spec, selection->objectness, "enc_logits_max");
     dinor1_build_tap(graph, spec, selection->indices, "topk");

@@ -66,7 +66,7 @@ DinoR1ClassText *
 dinor1_class_text_new(DinoR1Model *model, const DinoR1Coco *data, DinoR1Backend *backend, GError **error)
 {
     g_autoptr(DinoR1ClassText) text = g_new0(DinoR1ClassText, 1);
-    g_autoptr(DinoR1Programs) programs = dinor1_programs_new(model, backend);
+    g_autoptr(DinoR1Programs) programs = dinor1_programs_new(model, backend, DINOR1_F32);
 
     text->n_classes = dinor1_coco_get_n_categories(data);
     text->rows = g_new0(gfloat *, MAX(text->n_classes, 1));

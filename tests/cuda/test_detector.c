@@ -46,6 +46,7 @@ open_detector(DinoR1Model *model, const gchar *device)
 
     dinor1_detector_options_init(&options);
     options.device = device;
+    options.precision = "fp32";
     options.threshold = 0;
     options.n_threads = 2;
     options.shortest_edge = 48;

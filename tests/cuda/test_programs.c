@@ -62,6 +62,7 @@ open_detector(DinoR1Model *model)
 
     dinor1_detector_options_init(&options);
     options.device = "cuda-host";
+    options.precision = "fp32";
     options.threshold = 0;
     options.shortest_edge = options.longest_edge = SIDE;
     detector = dinor1_detector_new(model, &options, &error);
@@ -120,7 +121,7 @@ test_memory(void)
     g_autoptr(DinoR1Model) model = load_model();
     g_autoptr(GError) error = NULL;
     g_autoptr(DinoR1Backend) backend = dinor1_backend_open("cuda-host", 1, NULL, &error);
-    g_autoptr(DinoR1Programs) programs = dinor1_programs_new(model, backend);
+    g_autoptr(DinoR1Programs) programs = dinor1_programs_new(model, backend, DINOR1_F32);
     const gsize start = gpu->used_memory;
     gboolean is_new;
     gsize one;

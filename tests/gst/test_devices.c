@@ -11,7 +11,7 @@ detect_on(const gchar *device)
     GstElement *detect = test_detect();
     g_autofree gchar *bank = test_bank(test_model());
 
-    g_object_set(detect, "device", device, "prompts", bank, NULL);
+    g_object_set(detect, "device", device, "precision", "fp32", "prompts", bank, NULL);
     return detect;
 }
 

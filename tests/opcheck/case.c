@@ -3,6 +3,8 @@
  */
 #include "opcheck.h"
 
+#include "base/half.h"
+
 OpCase *
 opcheck_add(GPtrArray *cases, DinoR1OpType op, gdouble tolerance, const gchar *format, ...)
 {
@@ -132,15 +134,37 @@ fill_value(const DinoR1Shape *shape, OpFill fill, gint64 index, gdouble random)
 }
 
 void
-opcheck_fill(gpointer data, const DinoR1Shape *shape, OpFill fill, guint64 seed)
+opcheck_fill(gpointer data, const DinoR1View *view, OpFill fill, guint64 seed)
 {
-    for (gint64 i = 0; i < dinor1_shape_size(shape); i++) {
-        gfloat value = fill_value(shape, fill, i, opcheck_random(seed, (guint64)i));
-        if (fill.kind == FILL_INDEX)
+    for (gint64 i = 0; i < dinor1_shape_size(&view->shape); i++) {
+        gfloat value = fill_value(&view->shape, fill, i, opcheck_random(seed, (guint64)i));
+        if (view->dtype == DINOR1_I32)
             ((gint32 *)data)[i] = (gint32)value;
         else if (fill.kind == FILL_BYTES)
             ((guint8 *)data)[i] = (guint8)value;
         else
-            ((gfloat *)data)[i] = value;
+            opcheck_from_floats(view->dtype, &value, 1, (guint8 *)data + (gsize)i * dinor1_dtype_size(view->dtype));
     }
+}
+
+void
+opcheck_to_floats(DinoR1DType dtype, gconstpointer data, gsize n, gfloat *floats)
+{
+    for (gsize i = 0; i < n; i++) {
+        if (dtype == DINOR1_F16)
+            floats[i] = dinor1_half_to_float(((const guint16 *)data)[i]);
+        else if (dtype == DINOR1_BF16)
+            floats[i] = dinor1_bf16_to_float(((const guint16 *)data)[i]);
+        else
+            floats[i] = ((const gfloat *)data)[i];
+    }
+}
+
+void
+opcheck_from_floats(DinoR1DType dtype, const gfloat *floats, gsize n, gpointer data)
+{
+    if (dtype == DINOR1_F32)
+        memcpy(data, floats, n * sizeof *floats);
+    else
+        dinor1_narrow(dtype, data, floats, n);
 }

@@ -132,10 +132,8 @@ read_back(DeviceRun *device, OpRun *run)
     return why;
 }
 
-/* Runs the case on @backend into run->got. @missing: (out): it has no kernel for the op. Returns NULL, or (transfer
- * full) how the kernel broke its contract. */
-static gchar *
-execute(OpRun *run, DinoR1Backend *backend, gboolean *missing)
+gchar *
+opcheck_device_execute(OpRun *run, DinoR1Backend *backend, gboolean *missing)
 {
     g_autoptr(GError) error = NULL;
     DeviceRun device = {.backend = backend};
@@ -165,7 +163,10 @@ typedef struct {
     guint n_cases[DINOR1_N_OPS];
     gboolean missing[DINOR1_N_OPS];
     gdouble worst[DINOR1_N_OPS];
+    gdouble worst_half[2][DINOR1_N_OPS]; /* f16, bf16; -1: not run */
 } DeviceCheck;
+
+static const DinoR1DType halves[] = {DINOR1_F16, DINOR1_BF16};
 
 static gchar *
 check_run(DeviceCheck *check, OpRun *run)
@@ -175,10 +176,29 @@ check_run(DeviceCheck *check, OpRun *run)
     if (!why)
         why = opcheck_run_accept(run);
     if (!why)
-        why = execute(run, check->backend, &check->missing[run->c->op]);
+        why = opcheck_device_execute(run, check->backend, &check->missing[run->c->op]);
     if (!why && !check->missing[run->c->op])
         why = opcheck_run_compare(run, &check->worst[run->c->op]);
     return why;
+}
+
+/* With every half type that the device computes with, and products with halves as factors only. */
+static void
+check_halves(DeviceCheck *check, const OpCase *c)
+{
+    for (guint h = 0; h < G_N_ELEMENTS(halves); h++) {
+        gdouble *worst = &check->worst_half[h][c->op];
+
+        if (!(check->backend->half_types & 1u << halves[h]) || !opcheck_half_fits(c, halves[h]))
+            continue;
+        *worst = MAX(*worst, 0);
+        for (gint wide = 0; wide <= dinor1_op_is_product(c->op); wide++) {
+            g_autofree gchar *what =
+                g_strdup_printf("%s, %s%s", c->name, dinor1_dtype_name(halves[h]), wide ? " to f32" : "");
+            opcheck_count(
+                &check->count, what, opcheck_half_check(c, halves[h], wide, check->reference, check->backend, worst));
+        }
+    }
 }
 
 static void
@@ -193,9 +213,11 @@ check_case(DeviceCheck *check, const OpCase *c)
     run = opcheck_run_new(c, &why);
     if (run)
         why = check_run(check, run);
-    if (!check->missing[c->op])
-        opcheck_count(&check->count, c->name, why);
     g_clear_pointer(&run, opcheck_run_free);
+    if (check->missing[c->op])
+        return;
+    opcheck_count(&check->count, c->name, why);
+    check_halves(check, c);
 }
 
 /* A row per op: how near it came to what is allowed. Returns how many ops are missing. */
@@ -204,14 +226,21 @@ print_summary(const DeviceCheck *check)
 {
     guint n_missing = 0;
 
-    g_print("%-26s %5s %9s\n", "worst error / allowed", "cases", check->backend->klass->name);
+    g_print("%-26s %5s %9s %9s %9s\n", "worst error / allowed", "cases", "f32", "f16", "bf16");
     for (gint op = 0; op < DINOR1_N_OPS; op++) {
         if (check->n_cases[op] == 0)
             continue;
         if (check->missing[op])
-            g_print("%-26s %5u %9s\n", dinor1_op_name(op), check->n_cases[op], "missing");
+            g_print("%-26s %5u %9s", dinor1_op_name(op), check->n_cases[op], "missing");
         else
-            g_print("%-26s %5u %9.2f\n", dinor1_op_name(op), check->n_cases[op], check->worst[op]);
+            g_print("%-26s %5u %9.2f", dinor1_op_name(op), check->n_cases[op], check->worst[op]);
+        for (guint h = 0; h < G_N_ELEMENTS(halves) && !check->missing[op]; h++) {
+            if (check->worst_half[h][op] < 0)
+                g_print(" %9s", "-");
+            else
+                g_print(" %9.2f", check->worst_half[h][op]);
+        }
+        g_print("\n");
         n_missing += check->missing[op];
     }
     return n_missing;
@@ -231,6 +260,8 @@ opcheck_device(GPtrArray *cases, const gchar *device, const gchar *op, gboolean 
     }
     g_print("%s\n", description);
     check.reference = dinor1_cpu_backend_new(1, 0);
+    for (guint i = 0; i < DINOR1_N_OPS; i++)
+        check.worst_half[0][i] = check.worst_half[1][i] = -1;
     for (guint i = 0; i < cases->len; i++) {
         const OpCase *c = cases->pdata[i];
         if ((!c->big || big) && (!op || g_str_equal(op, dinor1_op_name(c->op))))

@@ -35,11 +35,15 @@ prepare(Exact *self)
 static void
 set_input(Exact *self, guint i, const gdouble *values)
 {
-    for (gsize k = 0; self->run && k < self->run->inputs[i].size / 4; k++) {
-        if (self->c->inputs[i].dtype == DINOR1_I32)
+    const DinoR1DType dtype = self->c->inputs[i].dtype;
+
+    for (gsize k = 0; self->run && k < self->run->inputs[i].size / dinor1_dtype_size(dtype); k++) {
+        const gfloat value = (gfloat)values[k];
+
+        if (dtype == DINOR1_I32)
             ((gint32 *)self->run->inputs[i].data)[k] = (gint32)values[k];
         else
-            ((gfloat *)self->run->inputs[i].data)[k] = (gfloat)values[k];
+            opcheck_from_floats(dtype, &value, 1, self->run->inputs[i].data + k * dinor1_dtype_size(dtype));
     }
     if (self->run)
         memcpy(self->run->copies[i], self->run->inputs[i].data, self->run->inputs[i].size);
@@ -48,12 +52,17 @@ set_input(Exact *self, guint i, const gdouble *values)
 static gchar *
 compare(const OpRun *run, const gdouble *expected, gsize n)
 {
-    if (run->got[0].size / 4 != n)
-        return g_strdup_printf("%" G_GSIZE_FORMAT " elements instead of %" G_GSIZE_FORMAT, run->got[0].size / 4, n);
+    const DinoR1DType dtype = run->outputs[0].dtype;
+    const gsize size = dinor1_dtype_size(dtype);
+
+    if (run->got[0].size / size != n)
+        return g_strdup_printf("%" G_GSIZE_FORMAT " elements instead of %" G_GSIZE_FORMAT, run->got[0].size / size, n);
     for (gsize i = 0; i < n; i++) {
-        gdouble got = run->outputs[0].dtype == DINOR1_I32 ? ((const gint32 *)run->got[0].data)[i]
-                                                          : ((const gfloat *)run->got[0].data)[i];
-        if (!(fabs(got - expected[i]) <= 1e-6))
+        gfloat value;
+
+        opcheck_to_floats(dtype, run->got[0].data + i * size, 1, &value);
+        gdouble got = dtype == DINOR1_I32 ? ((const gint32 *)run->got[0].data)[i] : value;
+        if (got != expected[i] && !(fabs(got - expected[i]) <= 1e-6))
             return g_strdup_printf("element %" G_GSIZE_FORMAT " is %g instead of %g", i, got, expected[i]);
     }
     return NULL;
@@ -112,6 +121,33 @@ exact_layout(Exact *self)
     prepare(self);
     set_input(self, 0, EXACT(1, 2, 3, 4, 5, 6));
     FINISH(self, 1, 4, 2, 5, 3, 6);
+}
+
+/* Ties go to the even neighbour, what is too large becomes infinite, the smallest f16 is 2^-24. */
+static void
+exact_cast(Exact *self)
+{
+    begin(self, DINOR1_OP_CAST, "f32 to f16");
+    self->c->params.cast.dtype = DINOR1_F16;
+    opcheck_input(self->c, DINOR1_SHAPE(8), UNIT);
+    prepare(self);
+    set_input(self, 0, EXACT(2049, 2051, -2050.5, 65519, 65520, -INFINITY, 0.1, 3));
+    FINISH(self, 2048, 2052, -2050, 65504, INFINITY, -INFINITY, 0x1.998p-4, 3);
+
+    begin(self, DINOR1_OP_CAST, "f32 to bf16");
+    self->c->params.cast.dtype = DINOR1_BF16;
+    opcheck_input(self->c, DINOR1_SHAPE(6), UNIT);
+    prepare(self);
+    set_input(self, 0, EXACT(257, 259, -258.5, 65520, 0x1p127, INFINITY));
+    FINISH(self, 256, 260, -258, 65536, 0x1p127, INFINITY);
+
+    begin(self, DINOR1_OP_CAST, "bf16 to f16");
+    self->c->params.cast.dtype = DINOR1_F16;
+    opcheck_input(self->c, DINOR1_SHAPE(3), UNIT);
+    self->c->inputs[0].dtype = DINOR1_BF16;
+    prepare(self);
+    set_input(self, 0, EXACT(258, 0x1p20, -0.5));
+    FINISH(self, 258, INFINITY, -0.5);
 }
 
 static void
@@ -315,6 +351,7 @@ opcheck_exact(OpCount *count)
     exact_topk(&self);
     exact_gather(&self);
     exact_layout(&self);
+    exact_cast(&self);
     exact_sine(&self);
     exact_linear(&self);
     exact_matmul(&self);

@@ -24,7 +24,7 @@ add_input(GradGraph *g, DinoR1Shape shape, OpFill fill, gboolean wanted)
     g->inputs[i] = dinor1_graph_input(g->graph, name, dtype, shape);
     g->wanted[i] = wanted;
     g->values[i] = (DinoR1View){dtype, shape, g_malloc((gsize)dinor1_shape_size(&shape) * dinor1_dtype_size(dtype))};
-    opcheck_fill(g->values[i].data, &shape, fill, g->seed + i);
+    opcheck_fill(g->values[i].data, &g->values[i], fill, g->seed + i);
     return g->inputs[i];
 }
 
@@ -47,7 +47,8 @@ weighted_sum(GradGraph *g, DinoR1Tensor *y)
     const DinoR1Shape shape = DINOR1_SHAPE(y ? dinor1_shape_size(&y->shape) : 1, 1);
     g_autofree gfloat *weights = g_new(gfloat, dinor1_shape_size(&shape));
 
-    opcheck_fill(weights, &shape, g->even ? UNIFORM(1, 1) : UNIFORM(-1, 1), g->seed + DINOR1_MAX_INPUTS);
+    opcheck_fill(weights, &(DinoR1View){DINOR1_F32, shape, NULL}, g->even ? UNIFORM(1, 1) : UNIFORM(-1, 1),
+        g->seed + DINOR1_MAX_INPUTS);
     return dinor1_matmul(g->graph, dinor1_reshape(g->graph, y, DINOR1_SHAPE(1, -1)), FALSE,
         dinor1_graph_constant(g->graph, DINOR1_F32, shape, weights), FALSE, 1, NULL, NULL);
 }

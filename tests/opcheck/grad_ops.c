@@ -297,6 +297,16 @@ add_layouts(GPtrArray *cases)
     opcheck_input(c, DINOR1_SHAPE(2, 3, 5, 2), UNIT);
 }
 
+/* What rounds has no derivative; the type of the gradient is a matter of test_lower. */
+static void
+add_casts(GPtrArray *cases)
+{
+    OpCase *c = opcheck_add(cases, DINOR1_OP_CAST, 0, "f32 to f32");
+
+    c->params.cast.dtype = DINOR1_F32;
+    opcheck_input(c, DINOR1_SHAPE(3, 17), UNIT);
+}
+
 static void
 add_losses(GPtrArray *cases)
 {
@@ -351,6 +361,7 @@ opcheck_grad_ops(OpCount *count)
     add_windows(cases);
     add_deformables(cases);
     add_layouts(cases);
+    add_casts(cases);
     add_losses(cases);
     for (guint i = 0; i < cases->len; i++) {
         const OpCase *c = cases->pdata[i];

@@ -245,6 +245,7 @@ make_cases(void)
     opcheck_deformable_cases(cases);
     opcheck_loss_cases(cases);
     opcheck_layout_cases(cases);
+    opcheck_cast_cases(cases);
     opcheck_select_cases(cases);
     opcheck_preprocess_cases(cases);
     opcheck_big_cases(cases);

@@ -77,7 +77,12 @@ gchar *opcheck_shape_text(const DinoR1Shape *shape);
 
 /* Random number @counter of stream @seed, in [0, 1). */
 gdouble opcheck_random(guint64 seed, guint64 counter);
-void opcheck_fill(gpointer data, const DinoR1Shape *shape, OpFill fill, guint64 seed);
+/* @data has @view's type and shape. */
+void opcheck_fill(gpointer data, const DinoR1View *view, OpFill fill, guint64 seed);
+
+/* Between floats and a view's type (f32 or a half type). */
+void opcheck_to_floats(DinoR1DType dtype, gconstpointer data, gsize n, gfloat *floats);
+void opcheck_from_floats(DinoR1DType dtype, const gfloat *floats, gsize n, gpointer data);
 
 void opcheck_elementwise_cases(GPtrArray *cases);
 void opcheck_matmul_cases(GPtrArray *cases);
@@ -88,6 +93,7 @@ void opcheck_window_cases(GPtrArray *cases);
 void opcheck_deformable_cases(GPtrArray *cases);
 void opcheck_loss_cases(GPtrArray *cases);
 void opcheck_layout_cases(GPtrArray *cases);
+void opcheck_cast_cases(GPtrArray *cases);
 void opcheck_select_cases(GPtrArray *cases);
 void opcheck_preprocess_cases(GPtrArray *cases);
 void opcheck_big_cases(GPtrArray *cases);
@@ -129,6 +135,8 @@ gchar *opcheck_run_execute(OpRun *run, DinoR1Backend *backend);
 gchar *opcheck_run_accept(OpRun *run);
 /* Compares run->got with the expected outputs. @worst: the largest error as a share of what is allowed. */
 gchar *opcheck_run_compare(const OpRun *run, gdouble *worst);
+/* The root mean square of what is finite, or a number as good as 0. */
+gdouble opcheck_scale(const gfloat *x, gsize n);
 /* Seconds of the fastest of several executions. */
 gdouble opcheck_run_time(OpRun *run, DinoR1Backend *backend);
 
@@ -143,6 +151,16 @@ void opcheck_count(OpCount *count, const gchar *what, gchar *why);
 void opcheck_exact(OpCount *count);
 /* Table of times, rates and bandwidths. */
 void opcheck_bench(GPtrArray *cases, const gchar *op, const gchar *level, guint n_threads);
+
+/* Runs the case on a backend whose memory is a device's, into run->got. @missing: (out): it has no kernel for the op.
+ * Returns NULL, or (transfer full) how the kernel broke its contract. */
+gchar *opcheck_device_execute(OpRun *run, DinoR1Backend *backend, gboolean *missing);
+
+/* The same case with halves (half.c) of type @half. @exact: the case in f32, which the reference has not run yet.
+ * @wide: a product that makes f32. @worst: as above. */
+gboolean opcheck_half_fits(const OpCase *c, DinoR1DType half);
+gchar *opcheck_half_check(
+    const OpCase *c, DinoR1DType half, gboolean wide, DinoR1Backend *reference, DinoR1Backend *backend, gdouble *worst);
 
 /* Checks a device's kernels (dinor1_backend_open()) against the references; the exit status. An op without a kernel
  * there is listed as missing, which is a failure if @require_all. */

@@ -35,7 +35,7 @@ opcheck_run_new(const OpCase *c, gchar **why)
         if (c->data[i])
             memcpy(run->inputs[i].data, c->data[i], run->inputs[i].size);
         else
-            opcheck_fill(run->inputs[i].data, &c->inputs[i].shape, c->fills[i], g_str_hash(c->name) + i);
+            opcheck_fill(run->inputs[i].data, &c->inputs[i], c->fills[i], g_str_hash(c->name) + i);
         run->copies[i] = g_memdup2(run->inputs[i].data, run->inputs[i].size);
     }
     return run;
@@ -113,18 +113,20 @@ opcheck_run_execute(OpRun *run, DinoR1Backend *backend)
 }
 
 static gboolean
-is_unwritten(const OpBuffer *buffer, gsize element)
+is_unwritten(const OpBuffer *buffer, gsize element, gsize size)
 {
     static const guchar unwritten[] = {0xff, 0xff, 0xff, 0xff};
-    return memcmp(buffer->data + element * 4, unwritten, 4) == 0;
+    return memcmp(buffer->data + element * size, unwritten, size) == 0;
 }
 
 gchar *
 opcheck_run_accept(OpRun *run)
 {
     for (guint i = 0; i < n_outputs(run); i++) {
-        for (gsize k = 0; k < run->got[i].size / 4; k++)
-            if (is_unwritten(&run->got[i], k))
+        const gsize size = dinor1_dtype_size(run->outputs[i].dtype);
+
+        for (gsize k = 0; k < run->got[i].size / size; k++)
+            if (is_unwritten(&run->got[i], k, size))
                 return g_strdup_printf("left element %" G_GSIZE_FORMAT " of output %u unwritten", k, i);
         opcheck_buffer_free(&run->expected[i]);
         run->expected[i] = run->got[i];
@@ -136,8 +138,8 @@ opcheck_run_accept(OpRun *run)
 /* Numbers this small are as good as 0: weights of e^-100 may be flushed. */
 #define NEGLIGIBLE 1e-30
 
-static gdouble
-root_mean_square(const gfloat *x, gsize n)
+gdouble
+opcheck_scale(const gfloat *x, gsize n)
 {
     gdouble sum = 0;
     gsize finite = 0;
@@ -148,13 +150,13 @@ root_mean_square(const gfloat *x, gsize n)
             finite++;
         }
     }
-    return finite ? sqrt(sum / (gdouble)finite) : 0;
+    return MAX(finite ? sqrt(sum / (gdouble)finite) : 0, NEGLIGIBLE);
 }
 
 static gchar *
 compare_floats(const OpCase *c, const gfloat *expected, const gfloat *got, gsize n, gdouble *worst)
 {
-    gdouble scale = c->scale > 0 ? c->scale : MAX(root_mean_square(expected, n), NEGLIGIBLE);
+    gdouble scale = c->scale > 0 ? c->scale : opcheck_scale(expected, n);
 
     for (gsize i = 0; i < n; i++) {
         gdouble allowed = c->tolerance * MAX(fabs(expected[i]), scale);
@@ -167,6 +169,16 @@ compare_floats(const OpCase *c, const gfloat *expected, const gfloat *got, gsize
         *worst = MAX(*worst, error / allowed);
     }
     return NULL;
+}
+
+static gchar *
+compare_halves(const OpCase *c, DinoR1DType dtype, gconstpointer expected, gconstpointer got, gsize n, gdouble *worst)
+{
+    g_autofree gfloat *want = g_new(gfloat, n), *have = g_new(gfloat, n);
+
+    opcheck_to_floats(dtype, expected, n, want);
+    opcheck_to_floats(dtype, got, n, have);
+    return compare_floats(c, want, have, n, worst);
 }
 
 static gchar *
@@ -183,9 +195,11 @@ opcheck_run_compare(const OpRun *run, gdouble *worst)
 {
     for (guint i = 0; i < n_outputs(run); i++) {
         gconstpointer expected = run->expected[i].data, got = run->got[i].data;
-        gsize n = run->got[i].size / 4;
-        gchar *why = run->outputs[i].dtype == DINOR1_F32 ? compare_floats(run->c, expected, got, n, worst)
-                                                         : compare_integers(expected, got, n);
+        const DinoR1DType dtype = run->outputs[i].dtype;
+        const gsize n = run->got[i].size / dinor1_dtype_size(dtype);
+        gchar *why = dtype == DINOR1_F32   ? compare_floats(run->c, expected, got, n, worst)
+                     : dtype == DINOR1_I32 ? compare_integers(expected, got, n)
+                                           : compare_halves(run->c, dtype, expected, got, n, worst);
         if (why)
             return why;
     }

@@ -276,6 +276,13 @@ test_bad_options(Fixture *f, gconstpointer name)
     options.device = "tpu";
     g_assert_null(dinor1_detector_new(f->model, &options, &error));
     assert_error(&error, DINOR1_ERROR_ARGUMENT, "'tpu'");
+    options.device = "cpu";
+    options.precision = "fp8";
+    g_assert_null(dinor1_detector_new(f->model, &options, &error));
+    assert_error(&error, DINOR1_ERROR_ARGUMENT, "precision 'fp8' is unknown: use auto, fp32, tf32, fp16, bf16");
+    options.precision = "fp16";
+    g_assert_null(dinor1_detector_new(f->model, &options, &error));
+    assert_error(&error, DINOR1_ERROR_UNSUPPORTED, "has only fp32");
 }
 
 static void

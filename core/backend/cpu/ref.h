@@ -63,6 +63,7 @@ gsize dinor1_ref_sum_to_workspace(const DinoR1KernelArgs *args);
 void dinor1_ref_slice_grad(const DinoR1KernelArgs *args);
 void dinor1_ref_patch_merge(const DinoR1KernelArgs *args);
 void dinor1_ref_patch_split(const DinoR1KernelArgs *args);
+void dinor1_ref_cast(const DinoR1KernelArgs *args);
 
 void dinor1_ref_preprocess(const DinoR1KernelArgs *args);
 

@@ -29,6 +29,7 @@ static const DinoR1CpuKernels references = {
             [DINOR1_OP_SINE_EMBED] = {dinor1_ref_sine_embed, NULL},
             [DINOR1_OP_PATCH_MERGE] = {dinor1_ref_patch_merge, NULL},
             [DINOR1_OP_PREPROCESS] = {dinor1_ref_preprocess, NULL},
+            [DINOR1_OP_CAST] = {dinor1_ref_cast, NULL},
             [DINOR1_OP_SUM_TO] = {dinor1_ref_sum_to, dinor1_ref_sum_to_workspace},
             [DINOR1_OP_UNARY_GRAD] = {dinor1_ref_unary_grad, NULL},
             [DINOR1_OP_SOFTMAX_GRAD] = {dinor1_ref_softmax_grad, NULL},

@@ -4,6 +4,7 @@
  * ATTENTION and its adjoint: attend_forward.h and attend_grad.h over whole sequences with a mask.
  */
 #include "backend/cuda/attend_grad.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -11,7 +12,7 @@ namespace
 {
 
 template <typename T> struct Sequences : Heads<T> {
-    static constexpr bool EXTRAS = false;
+    enum : bool { EXTRAS = false }; /* no constexpr: half types do not use it */
 
     struct Item {
         gint64 row;
@@ -21,7 +22,7 @@ template <typename T> struct Sequences : Heads<T> {
         gint64 mask;
     };
 
-    const T *mask; /* [B|1, Nq|1, Nk]? */
+    const float *mask; /* [B|1, Nq|1, Nk]? */
     /* From image to image, from query to query; 0 = the same for all. */
     gint64 step_q, step_k, step_v, step_mask, step_mask_row;
 
@@ -84,7 +85,7 @@ make_sequences(const DinoR1KernelArgs *args, const DinoR1View &mask)
     s.step_q = image_step(q);
     s.step_k = image_step(k);
     s.step_v = image_step(v);
-    s.mask = static_cast<const T *>(mask.data);
+    s.mask = static_cast<const float *>(mask.data);
     if (s.mask) {
         s.step_mask = image_step(mask);
         s.step_mask_row = mask.shape.dims[1] == 1 ? 0 : s.n_keys;
@@ -140,6 +141,6 @@ run_attention_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_attention(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_ATTENTION] = {run_attention<float>, NULL};
+    kernels->ops[DINOR1_OP_ATTENTION] = {DINOR1_BY_TYPE(run_attention), NULL};
     kernels->ops[DINOR1_OP_ATTENTION_GRAD] = {run_attention_grad<float>, workspace_attention_grad};
 }

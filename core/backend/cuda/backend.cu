@@ -191,7 +191,7 @@ gboolean
 cuda_run(DinoR1Backend *backend, DinoR1OpType op, DinoR1KernelArgs *args, GError **error)
 {
     CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
-    DinoR1CudaRun run = {args, self->stream, self->blas, NULL};
+    DinoR1CudaRun run = {args, self->stream, self->blas, self->base.tf32, NULL};
 
     if (!enter(self, error))
         return FALSE;
@@ -318,6 +318,14 @@ prepare(CudaBackend *self)
     return why;
 }
 
+/* Tensor cores multiply f16 from compute capability 7 on, bf16 and TF32 from 8 on. */
+void
+set_precisions(DinoR1Backend *backend, int major)
+{
+    backend->half_types = (major >= 7 ? 1u << DINOR1_F16 : 0) | (major >= 8 ? 1u << DINOR1_BF16 : 0);
+    backend->has_tf32 = major >= 8;
+}
+
 DinoR1Backend *
 cuda_open(guint index, gchar **description, GError **error)
 {
@@ -336,6 +344,7 @@ cuda_open(guint index, gchar **description, GError **error)
         cuda_free(&self->base);
         return NULL;
     }
+    set_precisions(&self->base, properties.major);
 #define INIT(family) dinor1_cuda_init_##family(&self->kernels);
     DINOR1_CUDA_FAMILIES(INIT)
 #undef INIT

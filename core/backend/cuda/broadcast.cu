@@ -6,6 +6,7 @@
 #include "backend/cuda/index.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -169,6 +170,6 @@ run_expand(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_broadcast(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_BINARY] = {run_binary<float>, NULL};
-    kernels->ops[DINOR1_OP_EXPAND] = {run_expand<float>, NULL};
+    kernels->ops[DINOR1_OP_BINARY] = {DINOR1_BY_TYPE(run_binary), NULL};
+    kernels->ops[DINOR1_OP_EXPAND] = {DINOR1_BY_TYPE(run_expand), NULL};
 }

@@ -7,6 +7,7 @@
 #include "backend/cuda/blas.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -53,9 +54,9 @@ is_product(const Conv &c)
 }
 
 gsize
-matrix_size(const Conv &c)
+matrix_size(const Conv &c, DinoR1DType dtype)
 {
-    return is_product(c) ? 0 : (gsize)(c.rows() * c.columns()) * sizeof(float);
+    return is_product(c) ? 0 : (gsize)(c.rows() * c.columns()) * dinor1_dtype_size(dtype);
 }
 
 /* A column of RUN rows a thread; neighbours have the columns beside it. */
@@ -80,7 +81,7 @@ unfold(const T *__restrict__ x, T *__restrict__ matrix, Conv c)
         const bool inside = from_y >= 0 && from_y < c.height && from_x >= 0 && from_x < c.width;
         const gint64 at = ((batch * c.height + from_y) * c.width + from_x) * c.channels + channel;
 
-        store(matrix + row * columns + column, inside ? load(x + at) : 0);
+        matrix[row * columns + column] = inside ? x[at] : T();
         if (++out_x == c.out_width) {
             out_x = 0;
             if (++out_y == c.out_height) {
@@ -151,9 +152,10 @@ run_fold(DinoR1CudaRun *run, const Conv &c, const T *matrix, T *dx)
         DINOR1_LAUNCH(run, (fold<T, gint32>), blocks_for(n, THREADS), THREADS, 0, matrix, dx, n, c);
 }
 
-/* out [m, n] = op(a) . op(b), all of them without gaps. */
+/* out [m, n] = op(a) . op(b), all of @dtype and without gaps. */
 DinoR1CudaGemm
-product(gint64 m, gint64 n, gint64 k, const float *a, gboolean trans_a, const float *b, gboolean trans_b, float *out)
+product(DinoR1DType dtype, gint64 m, gint64 n, gint64 k, const void *a, gboolean trans_a, const void *b,
+    gboolean trans_b, void *out)
 {
     DinoR1CudaGemm gemm = {};
 
@@ -163,6 +165,7 @@ product(gint64 m, gint64 n, gint64 k, const float *a, gboolean trans_a, const fl
     gemm.batch = 1;
     gemm.trans_a = trans_a;
     gemm.trans_b = trans_b;
+    gemm.dtype = gemm.out_dtype = dtype;
     gemm.a = a;
     gemm.b = b;
     gemm.out = out;
@@ -176,27 +179,27 @@ product(gint64 m, gint64 n, gint64 k, const float *a, gboolean trans_a, const fl
 gsize
 workspace_conv2d(const DinoR1KernelArgs *args)
 {
-    return matrix_size(find_conv(args, args->outputs[0].shape));
+    return matrix_size(find_conv(args, args->outputs[0].shape), args->inputs[0].dtype);
 }
 
 gsize
 workspace_conv2d_grad(const DinoR1KernelArgs *args)
 {
-    return matrix_size(find_conv(args, args->inputs[2].shape));
+    return matrix_size(find_conv(args, args->inputs[2].shape), args->inputs[0].dtype);
 }
 
+template <typename T>
 void
 run_conv2d(DinoR1CudaRun *run)
 {
     const DinoR1KernelArgs *args = run->args;
     const Conv c = find_conv(args, args->outputs[0].shape);
-    const float *x = static_cast<const float *>(args->inputs[0].data);
-    const float *weight = static_cast<const float *>(args->inputs[1].data);
-    const float *matrix = run_unfold(run, c, x, static_cast<float *>(args->workspace));
-    DinoR1CudaGemm gemm = product(c.rows(), c.out_channels, c.columns(), matrix, FALSE, weight, TRUE,
-        static_cast<float *>(args->outputs[0].data));
+    const T *x = static_cast<const T *>(args->inputs[0].data);
+    const T *matrix = run_unfold(run, c, x, static_cast<T *>(args->workspace));
+    DinoR1CudaGemm gemm = product(args->inputs[0].dtype, c.rows(), c.out_channels, c.columns(), matrix, FALSE,
+        args->inputs[1].data, TRUE, args->outputs[0].data);
 
-    gemm.bias = static_cast<const float *>(args->inputs[2].data);
+    gemm.bias = args->inputs[2].data;
     dinor1_cuda_gemm(run, &gemm);
 }
 
@@ -212,8 +215,10 @@ run_conv2d_grad(DinoR1CudaRun *run)
     float *dx = static_cast<float *>(args->outputs[0].data), *dweight = static_cast<float *>(args->outputs[1].data);
     float *workspace = static_cast<float *>(args->workspace), *dmatrix = is_product(c) ? dx : workspace;
     const float *matrix = run_unfold(run, c, x, workspace);
-    const DinoR1CudaGemm for_weight = product(c.out_channels, c.columns(), c.rows(), dy, TRUE, matrix, FALSE, dweight);
-    const DinoR1CudaGemm for_matrix = product(c.rows(), c.columns(), c.out_channels, dy, FALSE, weight, FALSE, dmatrix);
+    const DinoR1CudaGemm for_weight =
+        product(DINOR1_F32, c.out_channels, c.columns(), c.rows(), dy, TRUE, matrix, FALSE, dweight);
+    const DinoR1CudaGemm for_matrix =
+        product(DINOR1_F32, c.rows(), c.columns(), c.out_channels, dy, FALSE, weight, FALSE, dmatrix);
 
     dinor1_cuda_gemm(run, &for_weight);
     dinor1_cuda_gemm(run, &for_matrix);
@@ -226,6 +231,6 @@ run_conv2d_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_conv(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_CONV2D] = {run_conv2d, workspace_conv2d};
+    kernels->ops[DINOR1_OP_CONV2D] = {DINOR1_BY_SIZE(run_conv2d), workspace_conv2d};
     kernels->ops[DINOR1_OP_CONV2D_GRAD] = {run_conv2d_grad, workspace_conv2d_grad};
 }

@@ -20,6 +20,7 @@ typedef struct {
     const DinoR1KernelArgs *args;
     cudaStream_t stream;
     DinoR1CudaBlas *blas;
+    gboolean tf32;  /* products of f32 may round their factors */
     gchar *failure; /* the first one, for people; NULL = none. Launches after it are skipped. */
 } DinoR1CudaRun;
 
@@ -40,6 +41,7 @@ typedef struct {
 #define DINOR1_CUDA_FAMILIES(X)                                                                                        \
     X(attention)                                                                                                       \
     X(broadcast)                                                                                                       \
+    X(cast)                                                                                                            \
     X(conv)                                                                                                            \
     X(deformable_attention)                                                                                            \
     X(deformable_attention_grad)                                                                                       \

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Deformable attention: where samples are. LANES threads share a row, one head of one query: they find the places of
- * its samples together and then have some of its channels each. Positions are float whatever the values are.
+ * its samples together and then have some of its channels each. Positions and
+ * logits are float whatever the values are.
  */
 #pragma once
 
@@ -30,7 +31,7 @@ template <typename T> struct Deformable {
     const T *value;         /* [B, N, H*d] */
     const float *reference; /* [B|1, Q, L|1, 2 or 4] */
     const float *offsets;   /* [B, Q, H, L, P, 2] */
-    const T *logits;        /* [B, Q, H, L, P] */
+    const float *logits;    /* [B, Q, H, L, P] */
     T *out;                 /* [B, Q, H*d] */
     gint64 rows;            /* B * Q * H */
     gint64 queries, positions;
@@ -41,7 +42,7 @@ template <typename T> struct Deformable {
     /* Of the adjoint. */
     const T *dy;
     float *dvalue;
-    T *dlogits;
+    float *dlogits;
     float *doffsets;
     float *slopes; /* [B, Q, H, L, P, 2]: the gradients of the samples' places, in pixels */
 
@@ -70,11 +71,11 @@ template <typename T> struct Deformable {
 };
 
 /* The softmax of a row's logits: the largest and 1 / the sum. All lanes of the warp take part. */
-template <typename T> struct RowSoftmax {
-    const T *logits;
+struct RowSoftmax {
+    const float *logits;
     float max, inverse;
 
-    __device__ __forceinline__ RowSoftmax(const T *row_logits, int n) : logits(row_logits), max(-INFINITY)
+    __device__ __forceinline__ RowSoftmax(const float *row_logits, int n) : logits(row_logits), max(-INFINITY)
     {
         float sum = 0;
 
@@ -130,7 +131,7 @@ find_sample(const Deformable<T> &a, gint64 row, int i, float weight)
  * here together. */
 template <typename T>
 __device__ __forceinline__ int
-find_samples(const Deformable<T> &a, gint64 row, int first, const RowSoftmax<T> &softmax, Sample *samples)
+find_samples(const Deformable<T> &a, gint64 row, int first, const RowSoftmax &softmax, Sample *samples)
 {
     const int n = min(SAMPLES, a.n_samples() - first);
 
@@ -159,7 +160,7 @@ make_deformable(const DinoR1KernelArgs *args)
     a.value = static_cast<const T *>(args->inputs[0].data);
     a.reference = static_cast<const float *>(args->inputs[1].data);
     a.offsets = static_cast<const float *>(args->inputs[2].data);
-    a.logits = static_cast<const T *>(args->inputs[3].data);
+    a.logits = static_cast<const float *>(args->inputs[3].data);
     a.heads = args->params->deformable.heads;
     a.d = (int)(value[2] / a.heads);
     a.queries = args->inputs[2].shape.dims[1];

@@ -4,6 +4,7 @@
  * DEFORMABLE_ATTENTION.
  */
 #include "backend/cuda/deformable.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -19,7 +20,7 @@ __launch_bounds__(THREADS) deformable_attention(Deformable<T> a)
     const gint64 index = (gint64)blockIdx.x * ROWS + threadIdx.x / LANES, row = min(index, a.rows - 1);
     const gint64 channels = (gint64)a.heads * a.d;
     const int n = a.n_samples();
-    const RowSoftmax<T> softmax(a.logits + row * n, n);
+    const RowSoftmax softmax(a.logits + row * n, n);
     const T *value = a.value + a.head_offset(row);
     Sample *own = samples[threadIdx.x / LANES];
 
@@ -68,5 +69,5 @@ run_deformable_attention(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_deformable_attention(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_DEFORMABLE_ATTENTION] = {run_deformable_attention<float>, NULL};
+    kernels->ops[DINOR1_OP_DEFORMABLE_ATTENTION] = {DINOR1_BY_TYPE(run_deformable_attention), NULL};
 }

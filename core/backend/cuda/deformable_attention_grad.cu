@@ -80,7 +80,7 @@ __launch_bounds__(THREADS) deformable_attention_grad(Deformable<T> a)
     SHARED_SAMPLES(samples);
     const gint64 index = (gint64)blockIdx.x * ROWS + threadIdx.x / LANES, row = min(index, a.rows - 1);
     const int n = a.n_samples(), lane = (int)threadIdx.x % LANES, d = index < a.rows ? a.d : 0;
-    const RowSoftmax<T> softmax(a.logits + row * n, n);
+    const RowSoftmax softmax(a.logits + row * n, n);
     const gint64 head = a.head_offset(row);
     Sample *own = samples[threadIdx.x / LANES];
     float mean = 0;
@@ -171,7 +171,7 @@ run_deformable_attention_grad(DinoR1CudaRun *run)
     a.dy = static_cast<const T *>(args->inputs[4].data);
     a.dvalue = static_cast<float *>(args->outputs[0].data);
     a.doffsets = static_cast<float *>(args->outputs[2].data);
-    a.dlogits = static_cast<T *>(args->outputs[3].data);
+    a.dlogits = static_cast<float *>(args->outputs[3].data);
     a.slopes = a.coordinates == 2 ? a.doffsets : static_cast<float *>(args->workspace);
     DINOR1_CUDA_CHECK(run,
         cudaMemsetAsync(a.dvalue, 0, (gsize)dinor1_shape_size(&args->outputs[0].shape) * sizeof(float), run->stream));

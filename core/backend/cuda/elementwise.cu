@@ -6,6 +6,7 @@
 #include "backend/cuda/functions.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -119,6 +120,6 @@ run_unary_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_elementwise(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_UNARY] = {run_unary<float>, NULL};
+    kernels->ops[DINOR1_OP_UNARY] = {DINOR1_BY_TYPE(run_unary), NULL};
     kernels->ops[DINOR1_OP_UNARY_GRAD] = {run_unary_grad<float>, NULL};
 }

@@ -4,6 +4,7 @@
  * GATHER and its adjoint.
  */
 #include "backend/cuda/rows.h"
+#include "backend/cuda/types.h"
 #include "backend/cuda/warp.h"
 
 using namespace dinor1_cuda;
@@ -113,6 +114,6 @@ run_gather_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_gather(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_GATHER] = {run_gather<float>, NULL};
+    kernels->ops[DINOR1_OP_GATHER] = {DINOR1_BY_SIZE(run_gather), NULL};
     kernels->ops[DINOR1_OP_GATHER_GRAD] = {run_gather_grad<float>, NULL};
 }

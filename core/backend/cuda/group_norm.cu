@@ -6,6 +6,7 @@
  */
 #include "backend/cuda/group_norm.h"
 
+#include "backend/cuda/types.h"
 #include "backend/cuda/warp.h"
 
 namespace dinor1_cuda
@@ -126,7 +127,7 @@ namespace
 /* Tiles of GROUP_ROWS rows and GROUP_COLUMNS packs of N channels. */
 template <typename T, int N>
 __global__ void
-normalise(const T *__restrict__ x, const T *__restrict__ gamma, const T *__restrict__ beta,
+normalise(const T *__restrict__ x, const float *__restrict__ gamma, const float *__restrict__ beta,
     const GroupStatistics *__restrict__ statistics, T *__restrict__ out, Groups g)
 {
     const GroupTile tile = group_tile(g.channels / N, (g.rows + GROUP_ROWS - 1) / GROUP_ROWS);
@@ -168,8 +169,8 @@ run_normalise(DinoR1CudaRun *run, const Groups &g, const GroupStatistics *statis
     const gint64 blocks = g.batches * ((g.rows + GROUP_ROWS - 1) / GROUP_ROWS) * group_tiles(g.channels / N);
 
     DINOR1_LAUNCH(run, (normalise<T, N>), blocks_for(blocks, 1), dim3(GROUP_COLUMNS, GROUP_LINES), 0,
-        static_cast<const T *>(args->inputs[0].data), static_cast<const T *>(args->inputs[1].data),
-        static_cast<const T *>(args->inputs[2].data), statistics, static_cast<T *>(args->outputs[0].data), g);
+        static_cast<const T *>(args->inputs[0].data), static_cast<const float *>(args->inputs[1].data),
+        static_cast<const float *>(args->inputs[2].data), statistics, static_cast<T *>(args->outputs[0].data), g);
 }
 
 template <typename T>
@@ -196,5 +197,5 @@ dinor1_cuda_init_group_norm(DinoR1CudaKernels *kernels)
 {
     using namespace dinor1_cuda;
 
-    kernels->ops[DINOR1_OP_GROUP_NORM] = {run_group_norm<float>, workspace_group_norm};
+    kernels->ops[DINOR1_OP_GROUP_NORM] = {DINOR1_BY_TYPE(run_group_norm), workspace_group_norm};
 }

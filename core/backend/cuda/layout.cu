@@ -5,6 +5,7 @@
  */
 #include "backend/cuda/reduce.h"
 #include "backend/cuda/rows.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -139,9 +140,9 @@ run_patch_split(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_layout(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_SLICE] = {run_slice<float>, NULL};
+    kernels->ops[DINOR1_OP_SLICE] = {DINOR1_BY_SIZE(run_slice), NULL};
     kernels->ops[DINOR1_OP_SLICE_GRAD] = {run_slice_grad<float>, NULL};
-    kernels->ops[DINOR1_OP_CONCAT] = {run_concat<float>, NULL};
-    kernels->ops[DINOR1_OP_PATCH_MERGE] = {run_patch_merge<float>, NULL};
+    kernels->ops[DINOR1_OP_CONCAT] = {DINOR1_BY_SIZE(run_concat), NULL};
+    kernels->ops[DINOR1_OP_PATCH_MERGE] = {DINOR1_BY_SIZE(run_patch_merge), NULL};
     kernels->ops[DINOR1_OP_PATCH_SPLIT] = {run_patch_split<float>, NULL};
 }

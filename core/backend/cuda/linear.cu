@@ -8,6 +8,7 @@
 #include "backend/cuda/index.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -39,15 +40,33 @@ finish(T *out, const T *residual, gint64 count)
     }
 }
 
-/* The product adds the bias, and the residual or a ReLU when they come next; a GELU or a residual behind an activation
- * is a pass of its own (cuBLASLt's GELU is the tanh approximation). */
+/* What a product could not do. */
+void
+run_finish(
+    DinoR1CudaRun *run, DinoR1Activation activation, DinoR1DType dtype, void *out, const void *residual, gint64 count)
+{
+    with_type(run, dtype, [=](auto zero) {
+        using T = decltype(zero);
+        T *numbers = static_cast<T *>(out);
+        const T *added = static_cast<const T *>(residual);
+        const unsigned blocks = blocks_for(count, THREADS * PACK<T>);
+
+        if (activation == DINOR1_ACT_GELU)
+            DINOR1_LAUNCH(run, (finish<T, DINOR1_ACT_GELU>), blocks, THREADS, 0, numbers, added, count);
+        else
+            DINOR1_LAUNCH(run, (finish<T, DINOR1_ACT_RELU>), blocks, THREADS, 0, numbers, added, count);
+    });
+}
+
+/* The product adds the bias, and the residual or an activation when they come next; what it cannot have, and a residual
+ * behind an activation, is a pass of its own. */
 void
 run_linear(DinoR1CudaRun *run)
 {
     const DinoR1KernelArgs *args = run->args;
     const DinoR1Activation activation = args->params->linear.activation;
-    const float *residual = static_cast<const float *>(args->inputs[3].data); /* [M, N]? */
-    float *out = static_cast<float *>(args->outputs[0].data);                 /* [M, N] */
+    const void *residual = args->inputs[3].data; /* [M, N]? */
+    const bool plain = activation == DINOR1_ACT_NONE;
     const gint64 count = dinor1_shape_size(&args->outputs[0].shape);
     DinoR1CudaGemm gemm = {};
 
@@ -58,40 +77,39 @@ run_linear(DinoR1CudaRun *run)
     gemm.k = dinor1_shape_dim(&args->inputs[0].shape, -1);
     gemm.batch = 1;
     gemm.trans_b = TRUE;
-    gemm.a = static_cast<const float *>(args->inputs[0].data); /* [M, K] */
-    gemm.b = static_cast<const float *>(args->inputs[1].data); /* [N, K] */
-    gemm.out = out;
+    gemm.dtype = args->inputs[0].dtype;
+    gemm.out_dtype = args->outputs[0].dtype;
+    gemm.a = args->inputs[0].data;    /* [M, K] */
+    gemm.b = args->inputs[1].data;    /* [N, K] */
+    gemm.out = args->outputs[0].data; /* [M, N] */
     gemm.lda = gemm.ldb = gemm.k;
     gemm.ldc = gemm.n;
     gemm.alpha = 1;
-    gemm.bias = static_cast<const float *>(args->inputs[2].data);
-    gemm.residual = activation == DINOR1_ACT_NONE ? residual : NULL;
-    gemm.relu = activation == DINOR1_ACT_RELU && !residual;
+    gemm.bias = args->inputs[2].data;
+    gemm.residual = plain ? residual : NULL;
+    if (!residual && dinor1_cuda_gemm_has(activation, gemm.out_dtype))
+        gemm.activation = activation;
     dinor1_cuda_gemm(run, &gemm);
-    if (activation == DINOR1_ACT_GELU)
-        DINOR1_LAUNCH(run, (finish<float, DINOR1_ACT_GELU>), blocks_for(count, THREADS * PACK<float>), THREADS, 0, out,
-            residual, count);
-    else if (activation == DINOR1_ACT_RELU && residual)
-        DINOR1_LAUNCH(run, (finish<float, DINOR1_ACT_RELU>), blocks_for(count, THREADS * PACK<float>), THREADS, 0, out,
-            residual, count);
+    if (!plain && gemm.activation != activation)
+        run_finish(run, activation, gemm.out_dtype, gemm.out, residual, count);
 }
 
-/* Rows of an MLP at a time. Their middle, [rows, F] floats, is to stay in a device's second-level cache between the two
- * products; enough rows to keep it busy. */
+/* Rows of an MLP at a time. Their middle, [rows, F] of x's type, is to stay in a device's second-level cache between
+ * the two products; enough rows to keep it busy. */
 gint64
 mlp_rows(const DinoR1KernelArgs *args)
 {
-    constexpr gint64 MIDDLE = 8 << 20, FEWEST = 1024;
-    const gint64 f = args->inputs[1].shape.dims[0];
+    constexpr gint64 MIDDLE = 32 << 20, FEWEST = 1024;
+    const gint64 row = args->inputs[1].shape.dims[0] * (gint64)dinor1_dtype_size(args->inputs[0].dtype);
 
-    return MIN(MAX(MIDDLE / MAX(f, 1), FEWEST),
+    return MIN(MAX(MIDDLE / MAX(row, 1), FEWEST),
         dinor1_shape_span(&args->outputs[0].shape, 0, args->outputs[0].shape.ndim - 1));
 }
 
 gsize
 workspace_mlp(const DinoR1KernelArgs *args)
 {
-    return (gsize)(mlp_rows(args) * args->inputs[1].shape.dims[0]) * sizeof(float);
+    return (gsize)(mlp_rows(args) * args->inputs[1].shape.dims[0]) * dinor1_dtype_size(args->inputs[0].dtype);
 }
 
 void
@@ -101,9 +119,9 @@ run_mlp(DinoR1CudaRun *run)
     const DinoR1Activation activation = args->params->linear.activation;
     const gint64 f = args->inputs[1].shape.dims[0], k = dinor1_shape_dim(&args->inputs[0].shape, -1);
     const gint64 n = dinor1_shape_dim(&args->outputs[0].shape, -1), count = dinor1_shape_size(&args->outputs[0].shape);
-    const float *x = static_cast<const float *>(args->inputs[0].data);        /* [M, K] */
-    const float *residual = static_cast<const float *>(args->inputs[5].data); /* [M, N]? */
-    float *middle = static_cast<float *>(args->workspace), *out = static_cast<float *>(args->outputs[0].data);
+    const DinoR1DType dtype = args->inputs[0].dtype, out_dtype = args->outputs[0].dtype;
+    const DinoR1View &x = args->inputs[0], &residual = args->inputs[5]; /* [M, K], [M, N]? */
+    const bool finished = dinor1_cuda_gemm_has(activation, dtype);
     const gint64 m = count ? count / n : 0;
     DinoR1CudaGemm first = {}, second = {};
 
@@ -113,22 +131,23 @@ run_mlp(DinoR1CudaRun *run)
     first.batch = second.batch = 1;
     first.trans_b = second.trans_b = TRUE;
     first.alpha = second.alpha = 1;
-    first.b = static_cast<const float *>(args->inputs[1].data);     /* [F, K] */
-    first.bias = static_cast<const float *>(args->inputs[2].data);  /* [F] */
-    second.b = static_cast<const float *>(args->inputs[3].data);    /* [N, F] */
-    second.bias = static_cast<const float *>(args->inputs[4].data); /* [N] */
-    first.relu = activation == DINOR1_ACT_RELU;
-    first.out = middle;
-    second.a = middle;
+    first.dtype = first.out_dtype = second.dtype = dtype;
+    second.out_dtype = out_dtype;
+    first.b = args->inputs[1].data;     /* [F, K] */
+    first.bias = args->inputs[2].data;  /* [F] */
+    second.b = args->inputs[3].data;    /* [N, F] */
+    second.bias = args->inputs[4].data; /* [N] */
+    first.activation = finished ? activation : DINOR1_ACT_NONE;
+    first.out = args->workspace;
+    second.a = args->workspace;
     for (gint64 row = 0; row < m; row += first.m) {
         first.m = second.m = MIN(mlp_rows(args), m - row);
-        first.a = x + row * k;
-        second.out = out + row * n;
-        second.residual = residual ? residual + row * n : NULL;
+        first.a = dinor1_cuda_element(x.data, row * k, dtype);
+        second.out = const_cast<void *>(dinor1_cuda_element(args->outputs[0].data, row * n, out_dtype));
+        second.residual = residual.data ? dinor1_cuda_element(residual.data, row * n, out_dtype) : NULL;
         dinor1_cuda_gemm(run, &first);
-        if (activation == DINOR1_ACT_GELU)
-            DINOR1_LAUNCH(run, (finish<float, DINOR1_ACT_GELU>), blocks_for(first.m * f, THREADS * PACK<float>),
-                THREADS, 0, middle, static_cast<const float *>(NULL), first.m * f);
+        if (!finished)
+            run_finish(run, activation, dtype, args->workspace, NULL, first.m * f);
         dinor1_cuda_gemm(run, &second);
     }
 }
@@ -151,7 +170,7 @@ multiply_batches(DinoR1CudaRun *run, DinoR1CudaGemm gemm, const DinoR1KernelArgs
     const Broadcast<2> batches = broadcast<2>(lead, {&lead_a, &lead_b}); /* in matrices */
     const int inner = batches.ndim - 1;
     const gint64 size_a = gemm.m * gemm.k, size_b = gemm.k * gemm.n, size_out = gemm.m * gemm.n;
-    const float *a = gemm.a, *b = gemm.b;
+    const void *a = gemm.a, *b = gemm.b, *out = gemm.out, *residual = gemm.residual;
 
     gemm.batch = batches.dims[inner];
     gemm.stride_a = batches.strides[0][inner] * size_a;
@@ -161,11 +180,11 @@ multiply_batches(DinoR1CudaRun *run, DinoR1CudaGemm gemm, const DinoR1KernelArgs
         gint64 offsets[2];
 
         locate(batches, first, offsets);
-        gemm.a = a + offsets[0] * size_a;
-        gemm.b = b + offsets[1] * size_b;
+        gemm.a = dinor1_cuda_element(a, offsets[0] * size_a, gemm.dtype);
+        gemm.b = dinor1_cuda_element(b, offsets[1] * size_b, gemm.dtype);
+        gemm.out = const_cast<void *>(dinor1_cuda_element(out, first * size_out, gemm.out_dtype));
+        gemm.residual = residual ? dinor1_cuda_element(residual, first * size_out, gemm.out_dtype) : NULL;
         dinor1_cuda_gemm(run, &gemm);
-        gemm.out += gemm.batch * size_out;
-        gemm.residual = gemm.residual ? gemm.residual + gemm.batch * size_out : NULL;
     }
 }
 
@@ -184,15 +203,17 @@ run_matmul(DinoR1CudaRun *run)
     gemm.m = dinor1_shape_dim(&shape, -2);
     gemm.n = dinor1_shape_dim(&shape, -1);
     gemm.k = dinor1_shape_dim(&args->inputs[0].shape, gemm.trans_a ? -2 : -1);
-    gemm.a = static_cast<const float *>(args->inputs[0].data);
-    gemm.b = static_cast<const float *>(args->inputs[1].data);
-    gemm.out = static_cast<float *>(args->outputs[0].data);
+    gemm.dtype = args->inputs[0].dtype;
+    gemm.out_dtype = args->outputs[0].dtype;
+    gemm.a = args->inputs[0].data;
+    gemm.b = args->inputs[1].data;
+    gemm.out = args->outputs[0].data;
     gemm.lda = gemm.trans_a ? gemm.m : gemm.k;
     gemm.ldb = gemm.trans_b ? gemm.k : gemm.n;
     gemm.ldc = gemm.n;
     gemm.alpha = args->params->matmul.alpha;
-    gemm.bias = static_cast<const float *>(args->inputs[2].data);
-    gemm.residual = static_cast<const float *>(args->inputs[3].data);
+    gemm.bias = args->inputs[2].data;
+    gemm.residual = args->inputs[3].data;
     if (matrices_b == 1 && !gemm.trans_a) {
         /* All rows with one matrix: one tall product. */
         gemm.m = dinor1_shape_size(&shape) / gemm.n;

@@ -4,6 +4,7 @@
  * LAYER_NORM: a row stays in registers between its three uses, so that it is read once.
  */
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 #include "backend/cuda/warp.h"
 
 using namespace dinor1_cuda;
@@ -14,48 +15,62 @@ namespace
 constexpr int THREADS = 256;
 
 template <typename T> struct Rows {
-    const T *x, *residual; /* [rows, c]; residual NULL = 0 */
-    const T *gamma, *beta; /* [c] */
+    const T *x, *residual;     /* [rows, c]; residual NULL = 0 */
+    const float *gamma, *beta; /* [c] */
     T *out;
     gint64 rows, c;
     float epsilon;
 };
 
-/* A row by SHARE threads of up to HELD numbers each: a warp, or the whole block. */
-template <typename T, int SHARE, int HELD>
+/* A row by SHARE threads, a warp or the whole block, of up to HELD packs of N numbers each. */
+template <typename T, int SHARE, int HELD, int N>
 __global__ void
 layer_norm(Rows<T> r)
 {
     const gint64 row = (gint64)blockIdx.x * (THREADS / SHARE) + threadIdx.x / SHARE;
     const int lane = threadIdx.x % SHARE;
-    float values[HELD], sum = 0;
+    float values[HELD][N] = {}, sum = 0;
 
     if (row >= r.rows)
         return;
 #pragma unroll
     for (int i = 0; i < HELD; i++) {
-        const gint64 column = lane + (gint64)i * SHARE, at = row * r.c + column;
+        const gint64 column = (lane + (gint64)i * SHARE) * N, at = row * r.c + column;
+        float added[N] = {};
 
-        values[i] = column < r.c ? load(r.x + at) + (r.residual ? load(r.residual + at) : 0) : 0;
-        sum += values[i];
+        if (column < r.c)
+            load_pack<N>(r.x + at, values[i]);
+        if (column < r.c && r.residual)
+            load_pack<N>(r.residual + at, added);
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            sum += values[i][j] += added[j];
     }
     const float mean = reduce_block<SHARE>(sum, Sum()) / (float)r.c;
 
     sum = 0;
 #pragma unroll
     for (int i = 0; i < HELD; i++)
-        if (lane + (gint64)i * SHARE < r.c)
-            sum += (values[i] - mean) * (values[i] - mean);
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            if ((lane + (gint64)i * SHARE) * N < r.c)
+                sum += (values[i][j] - mean) * (values[i][j] - mean);
     const float variance = reduce_block<SHARE>(sum, Sum()) / (float)r.c;
     const float scale = 1 / sqrtf(variance + r.epsilon);
 
 #pragma unroll
     for (int i = 0; i < HELD; i++) {
-        const gint64 column = lane + (gint64)i * SHARE;
+        const gint64 column = (lane + (gint64)i * SHARE) * N;
+        float gamma[N], beta[N];
 
-        if (column < r.c)
-            store(r.out + row * r.c + column,
-                (values[i] - mean) * scale * load(r.gamma + column) + load(r.beta + column));
+        if (column >= r.c)
+            break;
+        load_pack<N>(r.gamma + column, gamma);
+        load_pack<N>(r.beta + column, beta);
+#pragma unroll
+        for (int j = 0; j < N; j++)
+            values[i][j] = (values[i][j] - mean) * scale * gamma[j] + beta[j];
+        store_pack<N>(r.out + row * r.c + column, values[i]);
     }
 }
 
@@ -85,6 +100,22 @@ layer_norm_long(Rows<T> r)
     }
 }
 
+template <typename T, int N>
+void
+launch_layer_norm(DinoR1CudaRun *run, const Rows<T> &rows)
+{
+    const unsigned by_warp = blocks_for(rows.rows, THREADS / WARP), by_block = blocks_for(rows.rows, 1);
+
+    if (rows.c <= 128)
+        DINOR1_LAUNCH(run, (layer_norm<T, WARP, 4 / N, N>), by_warp, THREADS, 0, rows);
+    else if (rows.c <= 256)
+        DINOR1_LAUNCH(run, (layer_norm<T, WARP, 8 / N, N>), by_warp, THREADS, 0, rows);
+    else if (rows.c <= 2048)
+        DINOR1_LAUNCH(run, (layer_norm<T, THREADS, 8 / N, N>), by_block, THREADS, 0, rows);
+    else
+        DINOR1_LAUNCH(run, layer_norm_long<T>, by_block, THREADS, 0, rows);
+}
+
 template <typename T>
 void
 run_layer_norm(DinoR1CudaRun *run)
@@ -95,23 +126,18 @@ run_layer_norm(DinoR1CudaRun *run)
     const Rows<T> rows = {
         static_cast<const T *>(args->inputs[0].data),
         static_cast<const T *>(args->inputs[3].data),
-        static_cast<const T *>(args->inputs[1].data),
-        static_cast<const T *>(args->inputs[2].data),
+        static_cast<const float *>(args->inputs[1].data),
+        static_cast<const float *>(args->inputs[2].data),
         static_cast<T *>(args->outputs[0].data),
         dinor1_shape_span(&shape, 0, shape.ndim - 1),
         c,
         args->params->norm.epsilon,
     };
-    const unsigned by_warp = blocks_for(rows.rows, THREADS / WARP), by_block = blocks_for(rows.rows, 1);
 
-    if (c <= 128)
-        DINOR1_LAUNCH(run, (layer_norm<T, WARP, 4>), by_warp, THREADS, 0, rows);
-    else if (c <= 256)
-        DINOR1_LAUNCH(run, (layer_norm<T, WARP, 8>), by_warp, THREADS, 0, rows);
-    else if (c <= 2048)
-        DINOR1_LAUNCH(run, (layer_norm<T, THREADS, 8>), by_block, THREADS, 0, rows);
+    if (c % 4 == 0)
+        launch_layer_norm<T, 4>(run, rows);
     else
-        DINOR1_LAUNCH(run, layer_norm_long<T>, by_block, THREADS, 0, rows);
+        launch_layer_norm<T, 1>(run, rows);
 }
 
 } // namespace
@@ -119,5 +145,5 @@ run_layer_norm(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_norm(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_LAYER_NORM] = {run_layer_norm<float>, NULL};
+    kernels->ops[DINOR1_OP_LAYER_NORM] = {DINOR1_BY_TYPE(run_layer_norm), NULL};
 }

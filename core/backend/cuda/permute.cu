@@ -7,6 +7,7 @@
 #include "backend/cuda/index.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/numbers.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -178,5 +179,5 @@ run_permute(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_permute(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_PERMUTE] = {run_permute<float>, NULL};
+    kernels->ops[DINOR1_OP_PERMUTE] = {DINOR1_BY_SIZE(run_permute), NULL};
 }

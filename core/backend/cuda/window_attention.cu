@@ -6,6 +6,7 @@
  */
 #include "backend/cuda/attend_grad.h"
 #include "backend/cuda/reduce.h"
+#include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
 
@@ -15,7 +16,7 @@ namespace
 constexpr float OTHER_REGION = -100; /* SwinLayer.get_attn_mask */
 
 template <typename T> struct Windows : Heads<T> {
-    static constexpr bool EXTRAS = true;
+    enum : bool { EXTRAS = true }; /* as in attention.cu */
 
     /* @code: of query minus key it is the row of the table; @region: only pixels of one were neighbours before the
      * shift. */
@@ -29,7 +30,7 @@ template <typename T> struct Windows : Heads<T> {
         int row, column;
     };
 
-    const T *table; /* [(2w-1)^2, heads] */
+    const float *table; /* [(2w-1)^2, heads] */
     int height, width, padded_height, padded_width;
     int window, shift;
     int rows, columns;                /* of windows */
@@ -129,7 +130,7 @@ make_windows(const DinoR1KernelArgs *args, guint pads)
     w.q = static_cast<const T *>(args->inputs[0].data);
     w.k = static_cast<const T *>(args->inputs[1].data);
     w.v = static_cast<const T *>(args->inputs[2].data);
-    w.table = static_cast<const T *>(args->inputs[3].data);
+    w.table = static_cast<const float *>(args->inputs[3].data);
     w.k_pad = static_cast<const T *>(args->inputs[pads].data);
     w.v_pad = static_cast<const T *>(args->inputs[pads + 1].data);
     w.c = w.cv = dims[3];
@@ -218,6 +219,6 @@ run_window_attention_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_window_attention(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_WINDOW_ATTENTION] = {run_window_attention<float>, NULL};
+    kernels->ops[DINOR1_OP_WINDOW_ATTENTION] = {DINOR1_BY_TYPE(run_window_attention), NULL};
     kernels->ops[DINOR1_OP_WINDOW_ATTENTION_GRAD] = {run_window_attention_grad<float>, workspace_window_attention_grad};
 }

@@ -40,7 +40,10 @@ typedef struct {
     guint max_detections; /* 1 … 10000 */
     gint shortest_edge;   /* 0 = the model's; else the resize rule's shortest side */
     gint longest_edge;    /* 0 = the model's */
-    gpointer reserved[8];
+    /* "fp32", "tf32" (products round their factors to 11 bits), "fp16" or "bf16" (weights and activations, with sums,
+     * boxes and scores in fp32); NULL or "auto" = fp16 on a GPU that has it, else fp32. The CPU has fp32 alone. */
+    const gchar *precision;
+    gpointer reserved[7];
 } DinoR1DetectorOptions;
 
 /* Fills @options with the defaults: auto, all threads, 0.3, off, 300, the model's sizes. */
@@ -62,7 +65,7 @@ typedef struct {
  * @options: (nullable): NULL = the defaults; copied
  *
  * Returns: (transfer full): the detector, holding a reference to @model; NULL with ARGUMENT, UNSUPPORTED (no module for
- * the device) or DEVICE.
+ * the device, or the device does not have the precision) or DEVICE.
  */
 DINOR1_API DinoR1Detector *dinor1_detector_new(
     DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error);

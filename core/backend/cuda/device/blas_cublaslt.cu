@@ -41,6 +41,12 @@ dinor1_cuda_blas_free(DinoR1CudaBlas *blas)
 namespace
 {
 
+cudaDataType_t
+storage(DinoR1DType dtype)
+{
+    return dtype == DINOR1_F16 ? CUDA_R_16F : dtype == DINOR1_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 /* A plan of one product. cuBLASLt counts column-major: our row-major out = a . b is its out^T = b^T . a^T, so b comes
  * first and a row of ours is a column of its. */
 struct Plan {
@@ -92,10 +98,10 @@ struct Plan {
     }
 
     /* A matrix of @columns of ours, stored in @rows of them. */
-    void make_layout(
-        cublasLtMatrixLayout_t *layout, gint64 rows, gint64 columns, gint64 ld, gint64 batch, gint64 stride)
+    void make_layout(cublasLtMatrixLayout_t *layout, DinoR1DType dtype, gint64 rows, gint64 columns, gint64 ld,
+        gint64 batch, gint64 stride)
     {
-        if (!keep(cublasLtMatrixLayoutCreate(layout, CUDA_R_32F, (uint64_t)columns, (uint64_t)rows, ld)))
+        if (!keep(cublasLtMatrixLayoutCreate(layout, storage(dtype), (uint64_t)columns, (uint64_t)rows, ld)))
             return;
         set(*layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, (int32_t)batch);
         set(*layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, (int64_t)stride);
@@ -105,24 +111,31 @@ struct Plan {
 cublasLtEpilogue_t
 epilogue(const DinoR1CudaGemm *g)
 {
-    if (g->relu)
+    if (g->activation == DINOR1_ACT_RELU)
         return g->bias ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_RELU;
+    if (g->activation == DINOR1_ACT_GELU)
+        return g->bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
     return g->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 }
 
 void
-describe(Plan *plan, const DinoR1CudaGemm *g)
+describe(Plan *plan, const DinoR1CudaGemm *g, gboolean tf32)
 {
-    if (!plan->keep(cublasLtMatmulDescCreate(&plan->product, CUBLAS_COMPUTE_32F, CUDA_R_32F)))
+    const cublasComputeType_t compute =
+        tf32 && g->dtype == DINOR1_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+
+    if (!plan->keep(cublasLtMatmulDescCreate(&plan->product, compute, CUDA_R_32F)))
         return;
     plan->set(CUBLASLT_MATMUL_DESC_TRANSA, g->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     plan->set(CUBLASLT_MATMUL_DESC_TRANSB, g->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     plan->set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue(g));
     if (g->bias)
         plan->set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, g->bias);
-    plan->make_layout(&plan->a, g->trans_a ? g->k : g->m, g->trans_a ? g->m : g->k, g->lda, g->batch, g->stride_a);
-    plan->make_layout(&plan->b, g->trans_b ? g->n : g->k, g->trans_b ? g->k : g->n, g->ldb, g->batch, g->stride_b);
-    plan->make_layout(&plan->out, g->m, g->n, g->ldc, g->batch, g->stride_out);
+    plan->make_layout(
+        &plan->a, g->dtype, g->trans_a ? g->k : g->m, g->trans_a ? g->m : g->k, g->lda, g->batch, g->stride_a);
+    plan->make_layout(
+        &plan->b, g->dtype, g->trans_b ? g->n : g->k, g->trans_b ? g->k : g->n, g->ldb, g->batch, g->stride_b);
+    plan->make_layout(&plan->out, g->out_dtype, g->m, g->n, g->ldc, g->batch, g->stride_out);
 }
 
 /* The largest power of 2, up to 256, that divides where a matrix starts. */
@@ -149,14 +162,14 @@ make_preference(Plan *plan, const DinoR1CudaGemm *g)
 }
 
 cublasStatus_t
-multiply(DinoR1CudaBlas *blas, const DinoR1CudaGemm *g, cudaStream_t stream)
+multiply(DinoR1CudaBlas *blas, const DinoR1CudaGemm *g, gboolean tf32, cudaStream_t stream)
 {
     const float beta = g->residual ? 1.0f : 0.0f;
     cublasLtMatmulHeuristicResult_t best;
     int n_found = 0;
     Plan plan;
 
-    describe(&plan, g);
+    describe(&plan, g, tf32);
     make_preference(&plan, g);
     if (plan.ok())
         plan.keep(cublasLtMatmulAlgoGetHeuristic(
@@ -175,7 +188,7 @@ dinor1_cuda_gemm(DinoR1CudaRun *run, const DinoR1CudaGemm *gemm)
 {
     if (run->failure)
         return;
-    const cublasStatus_t status = multiply(run->blas, gemm, run->stream);
+    const cublasStatus_t status = multiply(run->blas, gemm, run->tf32, run->stream);
     if (status == CUBLAS_STATUS_SUCCESS)
         return;
     g_autofree gchar *text =

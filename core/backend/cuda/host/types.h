@@ -83,16 +83,10 @@ __bfloat162float(__nv_bfloat16 value)
     return dinor1_bf16_to_float(value.bits);
 }
 
-/* To nearest, ties to even. */
 static inline __nv_bfloat16
 __float2bfloat16_rn(float value)
 {
-    uint32_t bits;
-
-    std::memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u)
-        return {0x7fff}; /* NaN */
-    return {(uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+    return {dinor1_float_to_bf16(value)};
 }
 
 static inline __nv_bfloat16
