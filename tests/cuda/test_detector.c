@@ -99,12 +99,12 @@ add_prompt(Fixture *f, const gchar *label, const DinoR1Box *box)
 }
 
 static void
-set_prompts(Fixture *f)
+set_prompts(Fixture *f, const DinoR1PromptBank *bank)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_true(dinor1_detector_set_prompts(f->cpu, f->bank, &error));
-    g_assert_true(dinor1_detector_set_prompts(f->device, f->bank, &error));
+    g_assert_true(dinor1_detector_set_prompts(f->cpu, bank, &error));
+    g_assert_true(dinor1_detector_set_prompts(f->device, bank, &error));
     g_assert_no_error(error);
 }
 
@@ -127,7 +127,8 @@ assert_contains(const DinoR1DetectionList *list, const DinoR1Detection *item)
         item->box.y, item->box.width, item->box.height);
 }
 
-static void
+/* Returns the device's best score. */
+static gfloat
 assert_same_frame(Fixture *f, gint width, gint height)
 {
     const DinoR1Image image = picture(width, height);
@@ -141,23 +142,31 @@ assert_same_frame(Fixture *f, gint width, gint height)
     g_assert_cmpuint(actual.n_items, ==, expected.n_items);
     for (guint i = 0; i < expected.n_items; i++)
         assert_contains(&actual, &expected.items[i]);
+    return actual.items[0].score;
 }
 
 /* Prompts and sizes change between frames, and what was there before comes back. */
 static void
 test_visual(Fixture *f, gconstpointer model)
 {
+    g_autoptr(DinoR1PromptBank) one = NULL;
+    gfloat score;
+
     add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
-    set_prompts(f);
-    assert_same_frame(f, 90, 60);
+    one = dinor1_prompt_bank_copy(f->bank);
+    set_prompts(f, f->bank);
+    score = assert_same_frame(f, 90, 60);
     add_prompt(f, "two", &(DinoR1Box){50, 20, 20, 30});
-    set_prompts(f);
+    set_prompts(f, f->bank);
     assert_same_frame(f, 90, 60);
     assert_same_frame(f, 60, 90);
     dinor1_prompt_bank_remove(f->bank, "one");
-    set_prompts(f);
+    set_prompts(f, f->bank);
     assert_same_frame(f, 60, 90);
-    assert_same_frame(f, 90, 60);
+    g_assert_cmpfloat(assert_same_frame(f, 90, 60), !=, score);
+    /* In the same plan, where nothing but the tokens changes. */
+    set_prompts(f, one);
+    g_assert_cmpfloat(assert_same_frame(f, 90, 60), ==, score);
 }
 
 static void
@@ -168,7 +177,7 @@ test_text(Fixture *f, gconstpointer model)
     g_assert_true(dinor1_prompt_bank_add_text(f->bank, "taxi", "a yellow car", &error));
     if (dinor1_model_has_visual_prompts(f->model))
         add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
-    set_prompts(f);
+    set_prompts(f, f->bank);
     assert_same_frame(f, 90, 60);
 }
 
@@ -200,7 +209,7 @@ test_mistakes(Fixture *f, gconstpointer model)
     g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
     g_assert_false(dinor1_detector_is_dead(f->device));
     add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
-    set_prompts(f);
+    set_prompts(f, f->bank);
     assert_same_frame(f, 90, 60);
 }
 
