@@ -12,7 +12,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export LC_ALL=C.UTF-8
 
 "$root/tests/install-deps.sh" quickstart
-[ -f "$root/build/build.ninja" ] || meson setup "$root/build" "$root" -Dtests=disabled
+cuda=disabled # minutes to build: not without a GPU
+! nvidia-smi -L >/dev/null 2>&1 || cuda=auto
+[ -f "$root/build/build.ninja" ] || meson setup "$root/build" "$root" -Dtests=disabled -Dcuda=$cuda
 meson compile -C "$root/build"
 launch() { meson devenv -C "$root/build" -w "$PWD" gst-launch-1.0 "$@"; }
 

@@ -10,7 +10,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-$PWD/finetune-out}
 
 "$root/tests/install-deps.sh" quickstart
-[ -f "$root/build/build.ninja" ] || meson setup "$root/build" "$root" -Dtests=disabled
+cuda=disabled # minutes to build: not without a GPU
+! nvidia-smi -L >/dev/null 2>&1 || cuda=auto
+[ -f "$root/build/build.ninja" ] || meson setup "$root/build" "$root" -Dtests=disabled -Dcuda=$cuda
 meson compile -C "$root/build"
 clip=$("$root/tests/get-clip.sh" "$root/build")
 meson devenv -C "$root/build" -w "$PWD" dinor1 finetune "$root/pipelines/02-finetune/people.yaml" --output "$out" \
