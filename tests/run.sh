@@ -92,6 +92,7 @@ step style tests/style.sh "$work/gcc"
 $quick && finish
 
 step headers tests/headers.sh
+step gpu-script tests/gpu.sh --emulated "$work/gcc" --output "$logs/gpu.md"
 step example tests/example/run.sh "$work/gcc" "$work/prefix"
 DINOR1_CPU_MASK=0 suite golden-reference "$work/gcc" --suite golden
 DINOR1_CPU_MASK=1 suite golden-generic "$work/gcc" --suite golden
