@@ -324,12 +324,13 @@ add_losses(GPtrArray *cases)
     }
 }
 
-/* topk has none to give, sine_embed only ever sees detached boxes, and nobody differentiates twice. */
+/* topk and a picture's bytes have none to give, sine_embed only ever sees detached boxes, and nobody differentiates
+ * twice. */
 static gboolean
 has_none_by_design(DinoR1OpType op)
 {
-    return op == DINOR1_OP_TOPK || op == DINOR1_OP_SINE_EMBED || op == DINOR1_OP_PATCH_SPLIT ||
-           g_str_has_suffix(dinor1_op_name(op), "_grad");
+    return op == DINOR1_OP_TOPK || op == DINOR1_OP_PREPROCESS || op == DINOR1_OP_SINE_EMBED ||
+           op == DINOR1_OP_PATCH_SPLIT || g_str_has_suffix(dinor1_op_name(op), "_grad");
 }
 
 static void
