@@ -2,14 +2,15 @@
 # gst-dinor1 - visual-prompted detection for GStreamer
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Usage: tests/bench/learn/run.sh eight|bccd DINOR1 BCCD OUTPUT
+# Usage: tests/bench/learn/run.sh eight|bccd|more DINOR1 BCCD OUTPUT
 # Does training work? DINOR1: the built tool. BCCD: a folder with train.json, val.json, test.json and images/.
 #   eight  a tiny model with random weights learns eight pictures by heart: AP50 on these is to reach 0.95
 #   bccd   the nano with random weights, supervised and with GRQO at the same budget, three seeds: AP on the test split
-# A run that was stopped goes on where it was. Figures: OUTPUT/eight.json, OUTPUT/bccd.md.
+#   more   from bccd's supervised models, supervised and with GRQO at other weights
+# A run that was stopped goes on where it was. Figures: OUTPUT/eight-4.json, OUTPUT/bccd.md, OUTPUT/more.md.
 set -euo pipefail
 
-[ $# = 4 ] || { sed -n '5,9s/^# //p' "$0" >&2 && exit 2; }
+[ $# = 4 ] || { sed -n '5,10s/^# //p' "$0" >&2 && exit 2; }
 what=$1 dinor1=$2 bccd=$(realpath "$3") output=$4
 here=$(cd "$(dirname "$0")" && pwd)
 nano=$here/../../../models/dinor1-nano
@@ -44,15 +45,35 @@ bccd)
         for method in sft grqo; do
             start=1
             [ $method = grqo ] || start=100000
-            finetune $method-$seed bccd.yaml --set model="$nano" --set data.train.annotations="$bccd/train.json" \
+            finetune "$method-$seed" bccd.yaml --set model="$nano" --set data.train.annotations="$bccd/train.json" \
                 --set data.validation.annotations="$bccd/val.json" --set seed="$seed" --set grqo.start=$start
             for per_class in 1 4 16; do
-                evaluate $method-$seed "$bccd/test.json" "$bccd/train.json" $per_class
+                evaluate "$method-$seed" "$bccd/test.json" "$bccd/train.json" $per_class
             done
         done
     done
     # shellcheck disable=SC2086
-    python3 "$here/table.py" compare "$output" $seeds | tee "$output/bccd.md"
+    python3 "$here/table.py" compare "$output" 1,4,16 sft,grqo $seeds | tee "$output/bccd.md"
     ;;
-*) echo "eight or bccd, not '$what'" >&2 && exit 2 ;;
+more)
+    for seed in $seeds; do
+        while read -r name options; do
+            # shellcheck disable=SC2086
+            finetune "$name-$seed" continue.yaml --set model="$output/sft-$seed/model" --set seed="$seed" \
+                --set data.train.annotations="$bccd/train.json" --set data.validation.annotations="$bccd/val.json" $options
+            evaluate "$name-$seed" "$bccd/test.json" "$bccd/train.json" 4
+        done <<'END'
+more_sft --set grqo.start=100000
+more_kl --set grqo.start=0 --set grqo.alpha=0
+more_1 --set grqo.start=0 --set grqo.alpha=1
+more_1_nokl --set grqo.start=0 --set grqo.alpha=1 --set grqo.beta=0
+more_1_mute --set grqo.start=0 --set grqo.alpha=1 --set grqo.mute=0.667
+more_10 --set grqo.start=0 --set grqo.alpha=10
+END
+    done
+    # shellcheck disable=SC2086
+    python3 "$here/table.py" compare "$output" 4 more_sft,more_kl,more_1,more_1_nokl,more_1_mute,more_10 $seeds |
+        tee "$output/more.md"
+    ;;
+*) echo "eight, bccd or more, not '$what'" >&2 && exit 2 ;;
 esac

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # gst-dinor1 - visual-prompted detection for GStreamer
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files and figures of run.sh: subset ANNOTATIONS N OUT | atleast FIGURES NAME MINIMUM | compare FOLDER SEED..."""
+"""Files and figures of run.sh: subset ANNOTATIONS N OUT | atleast FIGURES NAME MINIMUM | compare FOLDER EXEMPLARS,... METHOD,... SEED..."""
 import json
 import pathlib
 import statistics
 import sys
 
-METHODS = {"sft": "supervised", "grqo": "GRQO"}
+METHODS = {"sft": "supervised", "grqo": "GRQO", "more_sft": "supervised", "more_kl": "KL only (α 0)", "more_1": "GRQO, α 1",
+           "more_1_nokl": "GRQO, α 1, no KL", "more_1_mute": "GRQO, α 1, mute 2/3", "more_10": "GRQO, α 10"}
 FIGURES = ("AP", "AP50", "AP75", "AR100")
 
 
@@ -31,14 +32,14 @@ def spread(values):
     return f"{statistics.mean(values):.4f} ± {deviation:.4f}"
 
 
-def compare(folder, *seeds):
+def compare(folder, exemplars, methods, *seeds):
     print("| method | exemplars |", " | ".join(FIGURES), "| AP by seed |")
     print("| --- | --- |", " --- |" * len(FIGURES), "--- |")
-    for per_class in (1, 4, 16):
-        for method, name in METHODS.items():
+    for per_class in exemplars.split(","):
+        for method in methods.split(","):
             runs = [json.loads((pathlib.Path(folder) / f"{method}-{seed}-{per_class}.json").read_text())["figures"]
                     for seed in seeds]
-            print(f"| {name} | {per_class} |", " | ".join(spread([run[f] for run in runs]) for f in FIGURES), "|",
+            print(f"| {METHODS[method]} | {per_class} |", " | ".join(spread([run[f] for run in runs]) for f in FIGURES), "|",
                   ", ".join(f"{run['AP']:.4f}" for run in runs), "|")
 
 
