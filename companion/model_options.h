@@ -14,7 +14,7 @@ typedef struct {
 } ModelOptions;
 
 #define DEVICE_HELP    "auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N (auto)"
-#define PRECISION_HELP "fp32, tf32, fp16 or bf16 (auto: fp16 on a GPU, fp32 on the CPU)"
+#define PRECISION_HELP "fp32, tf32, fp16 or bf16 (auto: fp32)"
 
 /* Their entries in a command's list of options. @o: the structure itself */
 #define MODEL_OPTION_ENTRIES(o)                                                                                        \

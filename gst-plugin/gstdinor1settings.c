@@ -45,8 +45,7 @@ install_model(GObjectClass *klass)
             "Where the model runs: auto (the first CUDA device, else the CPU), cpu, cuda or cuda:N", DEFAULT_DEVICE,
             FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_PRECISION,
-        g_param_spec_string("precision", "Precision",
-            "How the device computes: auto (fp16 on a GPU, fp32 on the CPU), fp32, tf32, fp16 or bf16",
+        g_param_spec_string("precision", "Precision", "How the device computes: auto (fp32), fp32, tf32, fp16 or bf16",
             DEFAULT_PRECISION, FIXED));
     g_object_class_install_property(klass, GST_DINOR1_PROP_THREADS,
         g_param_spec_uint("threads", "Threads",

@@ -43,7 +43,7 @@ dinor1_precision_choose(
     g_autofree gchar *list = NULL;
 
     if (!name || g_str_equal(name, "auto"))
-        name = backend->half_types & 1u << DINOR1_F16 ? "fp16" : "fp32";
+        name = "fp32";
     for (guint i = 0; i < G_N_ELEMENTS(choices); i++) {
         if (!g_str_equal(name, choices[i].precision.name))
             continue;

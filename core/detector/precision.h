@@ -15,7 +15,7 @@ typedef struct {
 
 /**
  * dinor1_precision_choose:
- * @name: one of them, or "auto" or NULL: fp16 where the backend has it, else fp32
+ * @name: one of them, or "auto" or NULL: fp32, until fp16 is known to find the same
  * @device: what the backend calls itself, for messages
  *
  * Sets the backend up for it. Returns: FALSE with ARGUMENT (there is no such precision) or UNSUPPORTED (the device does

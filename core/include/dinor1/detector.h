@@ -41,7 +41,7 @@ typedef struct {
     gint shortest_edge;   /* 0 = the model's; else the resize rule's shortest side */
     gint longest_edge;    /* 0 = the model's */
     /* "fp32", "tf32" (products round their factors to 11 bits), "fp16" or "bf16" (weights and activations, with sums,
-     * boxes and scores in fp32); NULL or "auto" = fp16 on a GPU that has it, else fp32. The CPU has fp32 alone. */
+     * boxes and scores in fp32); NULL or "auto" = fp32. The CPU has fp32 alone. */
     const gchar *precision;
     gpointer reserved[7];
 } DinoR1DetectorOptions;
