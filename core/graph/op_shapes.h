@@ -24,7 +24,7 @@ gchar *dinor1_shape_wrong(const gchar *why, ...) G_GNUC_PRINTF(1, 2);
 /* NumPy broadcasting of the dimensions [0, na) of a and [0, nb) of b. */
 gboolean dinor1_shape_broadcast(const DinoR1Shape *a, gint na, const DinoR1Shape *b, gint nb, DinoR1Shape *out);
 
-/* The rules of the adjoints and the losses (op_shapes_grad.c); NULL for other ops. */
+/* The rules of the adjoints, the losses and the optimiser (op_shapes_grad.c); NULL for other ops. */
 DinoR1ShapeRuleFunc dinor1_shape_rule_grad(DinoR1OpType op);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The shape rules of the adjoints and the losses.
+ * The shape rules of the adjoints, the losses and the optimiser's ops.
  */
 #include "graph/op_shapes.h"
 
@@ -198,6 +198,27 @@ giou_grad(const DinoR1ShapeRule *r)
     return adjoint(r, DINOR1_OP_GIOU, forward, 2, 2);
 }
 
+static gchar *
+sum_squares(const DinoR1ShapeRule *r)
+{
+    const gint64 n = dinor1_shape_size(&r->x[0].shape);
+
+    r->out->dtype = DINOR1_F64;
+    r->out->shape = DINOR1_SHAPE((n + DINOR1_SUM_BLOCK - 1) / DINOR1_SUM_BLOCK);
+    return NULL;
+}
+
+static gchar *
+adamw(const DinoR1ShapeRule *r)
+{
+    for (gint i = 0; i < 4; i++)
+        if (!dinor1_shape_equal(&r->x[0].shape, &r->x[i].shape))
+            return dinor1_shape_wrong("the inputs differ in shape");
+    for (gint i = 0; i < 3; i++)
+        r->out[i].shape = r->x[0].shape;
+    return NULL;
+}
+
 static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_SUM_TO] = sum_to,
     [DINOR1_OP_UNARY_GRAD] = two_alike,
@@ -216,6 +237,9 @@ static const DinoR1ShapeRuleFunc rules[DINOR1_N_OPS] = {
     [DINOR1_OP_FOCAL_GRAD] = three_alike,
     [DINOR1_OP_GIOU] = giou,
     [DINOR1_OP_GIOU_GRAD] = giou_grad,
+    [DINOR1_OP_SUM_SQUARES] = sum_squares,
+    [DINOR1_OP_BLEND] = two_alike,
+    [DINOR1_OP_ADAMW] = adamw,
 };
 
 DinoR1ShapeRuleFunc

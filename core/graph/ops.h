@@ -11,8 +11,8 @@ G_BEGIN_DECLS
  *
  * Inputs beyond the minimum are optional; an absent one has a view with data == NULL. Dimension letters:
  * B images, N/Nq/Nk rows of a sequence, K/M/N matrix sizes, C channels, H heads, d head size, L levels, P points.
- * All inputs and outputs are f32 unless it says i32 or u8, or one type that may be a half one: dinor1_op_input_type().
- * "..." is any number of leading dimensions. */
+ * All inputs and outputs are f32 unless it says i32, u8 or f64, or one type that may be a half one:
+ * dinor1_op_input_type(). "..." is any number of leading dimensions. */
 #define DINOR1_OPS(X)                                                                                                  \
     /* out = f(a, b): the smaller shape is broadcast, NumPy's rules. params.binary */                                  \
     X(BINARY, "binary", 2, 2, 1)                                                                                       \
@@ -113,7 +113,16 @@ G_BEGIN_DECLS
     /* a, b [..., 4] as (cx, cy, w, h), leading dimensions broadcast: generalised IoU of the corner boxes, [..., 1] */ \
     X(GIOU, "giou", 2, 2, 1)                                                                                           \
     /* a, b, dy [..., 1]: the gradient of a in a's shape (summed where a was broadcast) */                             \
-    X(GIOU_GRAD, "giou_grad", 3, 3, 1)
+    X(GIOU_GRAD, "giou_grad", 3, 3, 1)                                                                                 \
+    /* --- What the optimiser needs, without a graph: an output may be the memory of the input in its place. --- */    \
+    /* x of n elements: f64 [ceil(n / DINOR1_SUM_BLOCK)], the sum of the squares of each block of so many */           \
+    X(SUM_SQUARES, "sum_squares", 1, 1, 1)                                                                             \
+    /* x, y of one shape: a * x + b * y. params.blend */                                                               \
+    X(BLEND, "blend", 2, 2, 1)                                                                                         \
+    /* p, m, v, g of one shape: p, m and v after a step along the gradient g (torch.optim.AdamW), which is g * scale:  \
+     * m + (1 - beta1) (g - m), v + (1 - beta2) (g^2 - v), then p * keep - step * m / (sqrt(v) * root + epsilon).      \
+     * params.adamw */                                                                                                 \
+    X(ADAMW, "adamw", 4, 4, 3)
 
 typedef enum {
 #define DINOR1_OP_ENUM(op, name, min_in, max_in, n_out) DINOR1_OP_##op,
@@ -125,6 +134,7 @@ typedef enum {
 #define DINOR1_MAX_INPUTS  8
 #define DINOR1_MAX_OUTPUTS 8
 #define DINOR1_MAX_LEVELS  8
+#define DINOR1_SUM_BLOCK   16384
 
 typedef enum { DINOR1_BINARY_ADD, DINOR1_BINARY_SUB, DINOR1_BINARY_MUL, DINOR1_BINARY_DIV } DinoR1BinaryFunc;
 
@@ -219,6 +229,16 @@ typedef union {
     struct {
         DinoR1DType dtype;
     } cast;
+    struct {
+        gfloat a, b;
+    } blend;
+    struct {
+        gfloat scale; /* what clipping leaves of the gradient */
+        gfloat beta1, beta2, epsilon;
+        gfloat keep; /* what weight decay leaves of p */
+        gfloat step; /* learning rate / (1 - beta1^t) */
+        gfloat root; /* 1 / sqrt(1 - beta2^t) */
+    } adamw;
 } DinoR1OpParams;
 
 /* Names for people and tests. */

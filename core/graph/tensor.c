@@ -19,6 +19,8 @@ dinor1_dtype_name(DinoR1DType dtype)
         return "f16";
     case DINOR1_BF16:
         return "bf16";
+    case DINOR1_F64:
+        return "f64";
     }
     return "?";
 }

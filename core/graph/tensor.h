@@ -15,6 +15,7 @@ typedef enum {
     DINOR1_U8, /* bytes of a picture */
     DINOR1_F16,
     DINOR1_BF16,
+    DINOR1_F64, /* sums that f32 is too coarse for: only where an op says so */
 } DinoR1DType;
 
 /* Outermost dimension first, as in PyTorch; tensors are always contiguous. ndim 0 is a scalar. */
@@ -86,6 +87,8 @@ dinor1_dtype_size(DinoR1DType dtype)
     case DINOR1_F16:
     case DINOR1_BF16:
         return 2;
+    case DINOR1_F64:
+        return 8;
     }
     return 0;
 }

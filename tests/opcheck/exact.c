@@ -49,19 +49,37 @@ set_input(Exact *self, guint i, const gdouble *values)
         memcpy(self->run->copies[i], self->run->inputs[i].data, self->run->inputs[i].size);
 }
 
+static gdouble
+get_number(const OpRun *run, gsize i)
+{
+    const DinoR1DType dtype = run->outputs[0].dtype;
+    gfloat value;
+
+    switch (dtype) {
+    case DINOR1_I32:
+        return ((const gint32 *)run->got[0].data)[i];
+    case DINOR1_U8:
+        return ((const guint8 *)run->got[0].data)[i];
+    case DINOR1_F64:
+        return ((const gdouble *)run->got[0].data)[i];
+    case DINOR1_F32:
+    case DINOR1_F16:
+    case DINOR1_BF16:
+        break;
+    }
+    opcheck_to_floats(dtype, run->got[0].data + i * dinor1_dtype_size(dtype), 1, &value);
+    return value;
+}
+
 static gchar *
 compare(const OpRun *run, const gdouble *expected, gsize n)
 {
-    const DinoR1DType dtype = run->outputs[0].dtype;
-    const gsize size = dinor1_dtype_size(dtype);
+    const gsize n_got = run->got[0].size / dinor1_dtype_size(run->outputs[0].dtype);
 
-    if (run->got[0].size / size != n)
-        return g_strdup_printf("%" G_GSIZE_FORMAT " elements instead of %" G_GSIZE_FORMAT, run->got[0].size / size, n);
+    if (n_got != n)
+        return g_strdup_printf("%" G_GSIZE_FORMAT " elements instead of %" G_GSIZE_FORMAT, n_got, n);
     for (gsize i = 0; i < n; i++) {
-        gfloat value;
-
-        opcheck_to_floats(dtype, run->got[0].data + i * size, 1, &value);
-        gdouble got = dtype == DINOR1_I32 ? ((const gint32 *)run->got[0].data)[i] : value;
+        gdouble got = get_number(run, i);
         if (got != expected[i] && !(fabs(got - expected[i]) <= 1e-6))
             return g_strdup_printf("element %" G_GSIZE_FORMAT " is %g instead of %g", i, got, expected[i]);
     }
@@ -299,6 +317,44 @@ exact_softmax(Exact *self)
     FINISH(self, 0, 0, 0.25, 0.75);
 }
 
+static void
+exact_optimizer(Exact *self)
+{
+    begin(self, DINOR1_OP_SUM_SQUARES, "beyond what f32 holds");
+    opcheck_input(self->c, DINOR1_SHAPE(2, 2), UNIT);
+    prepare(self);
+    set_input(self, 0, EXACT(0x1p70, 3, -4, 0));
+    FINISH(self, 0x1p140);
+
+    begin(self, DINOR1_OP_BLEND, "a of x and b of y");
+    self->c->params.blend.a = 0.5f;
+    self->c->params.blend.b = 3;
+    opcheck_input(self->c, DINOR1_SHAPE(2), UNIT);
+    opcheck_input(self->c, DINOR1_SHAPE(2), UNIT);
+    prepare(self);
+    set_input(self, 0, EXACT(2, 4));
+    set_input(self, 1, EXACT(1, -1));
+    FINISH(self, 4, -1);
+
+    /* m = 0.5 * 1 = 0.5; v = 4 + 0.25 * (1 - 4) = 3.25 of the gradient 1. */
+    begin(self, DINOR1_OP_ADAMW, "the first moment over the root of the second");
+    self->c->params.adamw.scale = 0.5f;
+    self->c->params.adamw.beta1 = 0.5f;
+    self->c->params.adamw.beta2 = 0.75f;
+    self->c->params.adamw.epsilon = 0.25f;
+    self->c->params.adamw.keep = 0.75f;
+    self->c->params.adamw.step = 0.125f;
+    self->c->params.adamw.root = 2;
+    for (guint i = 0; i < 4; i++)
+        opcheck_input(self->c, DINOR1_SHAPE(1), UNIT);
+    prepare(self);
+    set_input(self, 0, EXACT(8));
+    set_input(self, 1, EXACT(0));
+    set_input(self, 2, EXACT(4));
+    set_input(self, 3, EXACT(2));
+    FINISH(self, 6 - 0.125 * 0.5 / (2 * sqrt(3.25) + 0.25));
+}
+
 static gchar *
 check_alloc(DinoR1Backend *backend)
 {
@@ -359,6 +415,7 @@ opcheck_exact(OpCount *count)
     exact_window(&self);
     exact_deformable(&self);
     exact_softmax(&self);
+    exact_optimizer(&self);
     opcheck_count(count, "cpu memory", check_alloc(self.backend));
     opcheck_count(count, "DINOR1_CPU_MASK", check_mask());
     dinor1_backend_free(self.backend);

@@ -330,7 +330,8 @@ static gboolean
 has_none_by_design(DinoR1OpType op)
 {
     return op == DINOR1_OP_TOPK || op == DINOR1_OP_PREPROCESS || op == DINOR1_OP_SINE_EMBED ||
-           op == DINOR1_OP_PATCH_SPLIT || g_str_has_suffix(dinor1_op_name(op), "_grad");
+           op == DINOR1_OP_PATCH_SPLIT || op == DINOR1_OP_SUM_SQUARES || op == DINOR1_OP_BLEND ||
+           op == DINOR1_OP_ADAMW || g_str_has_suffix(dinor1_op_name(op), "_grad");
 }
 
 static void

@@ -244,6 +244,7 @@ make_cases(void)
     opcheck_window_cases(cases);
     opcheck_deformable_cases(cases);
     opcheck_loss_cases(cases);
+    opcheck_optimizer_cases(cases);
     opcheck_layout_cases(cases);
     opcheck_cast_cases(cases);
     opcheck_select_cases(cases);

@@ -92,6 +92,7 @@ void opcheck_attention_cases(GPtrArray *cases);
 void opcheck_window_cases(GPtrArray *cases);
 void opcheck_deformable_cases(GPtrArray *cases);
 void opcheck_loss_cases(GPtrArray *cases);
+void opcheck_optimizer_cases(GPtrArray *cases);
 void opcheck_layout_cases(GPtrArray *cases);
 void opcheck_cast_cases(GPtrArray *cases);
 void opcheck_select_cases(GPtrArray *cases);

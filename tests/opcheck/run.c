@@ -182,6 +182,15 @@ compare_halves(const OpCase *c, DinoR1DType dtype, gconstpointer expected, gcons
 }
 
 static gchar *
+compare_doubles(const OpCase *c, const gdouble *expected, const gdouble *got, gsize n)
+{
+    for (gsize i = 0; i < n; i++)
+        if (!(fabs(got[i] - expected[i]) <= c->tolerance * fabs(expected[i])))
+            return g_strdup_printf("element %" G_GSIZE_FORMAT " is %.17g instead of %.17g", i, got[i], expected[i]);
+    return NULL;
+}
+
+static gchar *
 compare_integers(const gint32 *expected, const gint32 *got, gsize n)
 {
     for (gsize i = 0; i < n; i++)
@@ -197,9 +206,26 @@ opcheck_run_compare(const OpRun *run, gdouble *worst)
         gconstpointer expected = run->expected[i].data, got = run->got[i].data;
         const DinoR1DType dtype = run->outputs[i].dtype;
         const gsize n = run->got[i].size / dinor1_dtype_size(dtype);
-        gchar *why = dtype == DINOR1_F32   ? compare_floats(run->c, expected, got, n, worst)
-                     : dtype == DINOR1_I32 ? compare_integers(expected, got, n)
-                                           : compare_halves(run->c, dtype, expected, got, n, worst);
+        gchar *why = NULL;
+
+        switch (dtype) {
+        case DINOR1_F32:
+            why = compare_floats(run->c, expected, got, n, worst);
+            break;
+        case DINOR1_I32:
+            why = compare_integers(expected, got, n);
+            break;
+        case DINOR1_U8:
+            why = memcmp(expected, got, n) == 0 ? NULL : g_strdup("other bytes");
+            break;
+        case DINOR1_F64:
+            why = compare_doubles(run->c, expected, got, n);
+            break;
+        case DINOR1_F16:
+        case DINOR1_BF16:
+            why = compare_halves(run->c, dtype, expected, got, n, worst);
+            break;
+        }
         if (why)
             return why;
     }

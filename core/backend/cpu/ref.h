@@ -72,6 +72,10 @@ void dinor1_ref_gather(const DinoR1KernelArgs *args);
 void dinor1_ref_gather_grad(const DinoR1KernelArgs *args);
 gsize dinor1_ref_gather_grad_workspace(const DinoR1KernelArgs *args);
 
+void dinor1_ref_sum_squares(const DinoR1KernelArgs *args);
+void dinor1_ref_blend(const DinoR1KernelArgs *args);
+void dinor1_ref_adamw(const DinoR1KernelArgs *args);
+
 void dinor1_ref_focal(const DinoR1KernelArgs *args);
 void dinor1_ref_focal_grad(const DinoR1KernelArgs *args);
 void dinor1_ref_giou(const DinoR1KernelArgs *args);

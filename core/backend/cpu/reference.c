@@ -49,6 +49,9 @@ static const DinoR1CpuKernels references = {
             [DINOR1_OP_FOCAL_GRAD] = {dinor1_ref_focal_grad, NULL},
             [DINOR1_OP_GIOU] = {dinor1_ref_giou, NULL},
             [DINOR1_OP_GIOU_GRAD] = {dinor1_ref_giou_grad, dinor1_ref_giou_grad_workspace},
+            [DINOR1_OP_SUM_SQUARES] = {dinor1_ref_sum_squares, NULL},
+            [DINOR1_OP_BLEND] = {dinor1_ref_blend, NULL},
+            [DINOR1_OP_ADAMW] = {dinor1_ref_adamw, NULL},
         },
 };
 

@@ -55,6 +55,7 @@ typedef struct {
     X(linear)                                                                                                          \
     X(norm)                                                                                                            \
     X(norm_grad)                                                                                                       \
+    X(optimizer)                                                                                                       \
     X(permute)                                                                                                         \
     X(preprocess)                                                                                                      \
     X(reduce)                                                                                                          \

@@ -43,7 +43,7 @@ typedef struct {
 
 void dinor1_fast_copy(const DinoR1KernelArgs *args, const DinoR1Copy *copy);
 
-/* Kernels without vectors, the same for every instruction set. */
+/* Kernels that are the same for every instruction set. */
 void dinor1_fast_permute(const DinoR1KernelArgs *args);
 void dinor1_fast_slice(const DinoR1KernelArgs *args);
 void dinor1_fast_concat(const DinoR1KernelArgs *args);
@@ -55,6 +55,9 @@ void dinor1_fast_gather_grad(const DinoR1KernelArgs *args);
 void dinor1_fast_patch_split(const DinoR1KernelArgs *args);
 void dinor1_fast_preprocess(const DinoR1KernelArgs *args);
 gsize dinor1_fast_preprocess_workspace(const DinoR1KernelArgs *args);
+void dinor1_fast_sum_squares(const DinoR1KernelArgs *args);
+void dinor1_fast_blend(const DinoR1KernelArgs *args);
+void dinor1_fast_adamw(const DinoR1KernelArgs *args);
 void dinor1_fast_topk(const DinoR1KernelArgs *args);
 gsize dinor1_fast_topk_workspace(const DinoR1KernelArgs *args);
 

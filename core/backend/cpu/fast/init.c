@@ -23,5 +23,8 @@ ISA_NAME(cpu_init)(DinoR1CpuKernels *kernels)
     kernels->ops[DINOR1_OP_SLICE_GRAD] = (DinoR1CpuKernel){dinor1_fast_slice_grad, NULL};
     kernels->ops[DINOR1_OP_GATHER_GRAD] = (DinoR1CpuKernel){dinor1_fast_gather_grad, NULL};
     kernels->ops[DINOR1_OP_PATCH_SPLIT] = (DinoR1CpuKernel){dinor1_fast_patch_split, NULL};
+    kernels->ops[DINOR1_OP_SUM_SQUARES] = (DinoR1CpuKernel){dinor1_fast_sum_squares, NULL};
+    kernels->ops[DINOR1_OP_BLEND] = (DinoR1CpuKernel){dinor1_fast_blend, NULL};
+    kernels->ops[DINOR1_OP_ADAMW] = (DinoR1CpuKernel){dinor1_fast_adamw, NULL};
     kernels->ops[DINOR1_OP_TOPK] = (DinoR1CpuKernel){dinor1_fast_topk, dinor1_fast_topk_workspace};
 }
