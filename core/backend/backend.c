@@ -3,9 +3,13 @@
  */
 #include "backend/backend.h"
 
+#include "backend/resident.h"
+
 void
 dinor1_backend_free(DinoR1Backend *backend)
 {
-    if (backend)
-        backend->klass->free(backend);
+    if (!backend)
+        return;
+    dinor1_residents_free(backend);
+    backend->klass->free(backend);
 }

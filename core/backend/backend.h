@@ -24,6 +24,7 @@ typedef struct {
  * Runs ops on one device. The program (graph/program.h) owns the plan; a backend owns memory and kernels.
  */
 typedef struct _DinoR1Backend DinoR1Backend;
+typedef struct _DinoR1Residents DinoR1Residents;
 /* What a backend recorded: a sequence of ops with their memory. */
 typedef struct _DinoR1Recording DinoR1Recording;
 
@@ -64,9 +65,10 @@ struct _DinoR1Backend {
     const DinoR1BackendClass *klass;
     gboolean host_memory; /* memory can be read and written in place by the host, and run returns when it is done */
     gboolean can_record;
-    guint half_types;  /* 1 << DinoR1DType for each half type that it computes with */
-    gboolean has_tf32; /* it can multiply f32 in TF32, which rounds factors to 11 bits */
-    gboolean tf32;     /* and is to do so; for the caller to set */
+    guint half_types;           /* 1 << DinoR1DType for each half type that it computes with */
+    gboolean has_tf32;          /* it can multiply f32 in TF32, which rounds factors to 11 bits */
+    gboolean tf32;              /* and is to do so; for the caller to set */
+    DinoR1Residents *residents; /* backend/resident.h; NULL where host_memory */
 };
 
 void dinor1_backend_free(DinoR1Backend *backend);

@@ -6,6 +6,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/module.h"
 #include "backend/module_dir.h"
+#include "backend/resident.h"
 
 #include <dinor1/error.h>
 #include <gmodule.h>
@@ -79,8 +80,11 @@ static DinoR1Backend *
 open_module(const gchar *name, guint index, gchar **description, GError **error)
 {
     const DinoR1BackendModule *module = load_module(name, error);
+    DinoR1Backend *backend = module ? module->open(index, description, error) : NULL;
 
-    return module ? module->open(index, description, error) : NULL;
+    if (backend)
+        backend->residents = dinor1_residents_new();
+    return backend;
 }
 
 /* The device that was asked for by name cannot be had: what its user can do. */

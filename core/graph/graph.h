@@ -38,7 +38,7 @@ struct _DinoR1Tensor {
     DinoR1Node *producer; /* RESULT */
     DinoR1Tensor *source; /* INPUT: the result that it takes over from (dinor1_graph_exchange()), else NULL */
     gboolean detached;    /* ALIAS: no gradient flows through it */
-    gboolean variable;    /* CONSTANT: its data changes between runs (a weight in training) */
+    gboolean variable;    /* CONSTANT: its copy on the backend changes between runs (a weight in training) */
 };
 
 struct _DinoR1Node {

@@ -3,6 +3,7 @@
  */
 #include "graph/program.h"
 
+#include "backend/resident.h"
 #include "graph/plan.h"
 #include "graph/recorder.h"
 
@@ -41,7 +42,7 @@ struct _DinoR1Program {
     DinoR1KernelArgs *args; /* by node */
     gint *workspaces;       /* by node: buffer index or -1 */
     Arena arena, statics;
-    GPtrArray *uploads; /* device copies of constants */
+    GPtrArray *residents; /* DinoR1Tensor: constants whose copy on the device was taken */
     DinoR1Recorder *recorder;
 };
 
@@ -239,33 +240,16 @@ buffer_memory(const Arena *arena, gint buffer)
     return (guint8 *)arena->memory + g_array_index(arena->buffers, DinoR1PlanBuffer, buffer).offset;
 }
 
-/* A constant's bytes as its type says; those of a half type are made in @rounded. */
-static gconstpointer
-constant_data(const DinoR1Tensor *tensor, guint16 **rounded)
-{
-    if (!dinor1_dtype_is_half(tensor->dtype))
-        return tensor->data;
-    *rounded = g_new(guint16, dinor1_shape_size(&tensor->shape));
-    dinor1_narrow(tensor->dtype, *rounded, tensor->data, (gsize)dinor1_shape_size(&tensor->shape));
-    return *rounded;
-}
-
 static gboolean
 place_constant(DinoR1Program *program, const DinoR1Tensor *tensor, GError **error)
 {
-    DinoR1Backend *backend = program->backend;
     Slot *slot = &program->slots[tensor->id];
-    g_autofree guint16 *rounded = NULL;
 
-    if (backend->host_memory) {
-        slot->data = (gpointer)tensor->data;
-        return TRUE;
-    }
-    slot->data = backend->klass->alloc(backend, tensor_bytes(tensor), error);
+    slot->data = dinor1_resident_take(program->backend, tensor->data, tensor->dtype, tensor_bytes(tensor), error);
     if (!slot->data)
         return FALSE;
-    g_ptr_array_add(program->uploads, slot->data);
-    return backend->klass->upload(backend, slot->data, constant_data(tensor, &rounded), tensor_bytes(tensor), error);
+    g_ptr_array_add(program->residents, (gpointer)tensor);
+    return TRUE;
 }
 
 static gboolean
@@ -427,7 +411,7 @@ dinor1_program_new(DinoR1Graph *graph, DinoR1Backend *backend, GError **error)
     program->workspaces = g_new0(gint, n_nodes);
     program->arena.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
     program->statics.buffers = g_array_new(FALSE, FALSE, sizeof(DinoR1PlanBuffer));
-    program->uploads = g_ptr_array_new();
+    program->residents = g_ptr_array_new();
     program->recorder = dinor1_recorder_new(backend, run_untimed, program);
     if (!dinor1_graph_check(graph, error) || !check_types(program, error))
         return NULL;
@@ -446,9 +430,12 @@ dinor1_program_free(DinoR1Program *program)
     if (!program)
         return;
     dinor1_recorder_free(program->recorder);
-    for (guint i = 0; i < program->uploads->len; i++)
-        program->backend->klass->release(program->backend, program->uploads->pdata[i]);
-    g_ptr_array_unref(program->uploads);
+    for (guint i = 0; i < program->residents->len; i++) {
+        const DinoR1Tensor *tensor = program->residents->pdata[i];
+
+        dinor1_resident_give(program->backend, tensor->data, tensor->dtype, tensor_bytes(tensor));
+    }
+    g_ptr_array_unref(program->residents);
     if (program->arena.memory)
         program->backend->klass->release(program->backend, program->arena.memory);
     if (program->statics.memory)
@@ -531,9 +518,15 @@ dinor1_program_get_many(DinoR1Program *program, const DinoR1ProgramRead *reads, 
 gpointer
 dinor1_program_map(DinoR1Program *program, const gchar *name)
 {
+    return program->backend->host_memory ? dinor1_program_locate(program, name) : NULL;
+}
+
+gpointer
+dinor1_program_locate(DinoR1Program *program, const gchar *name)
+{
     const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
 
-    return tensor && program->backend->host_memory ? program->slots[root(tensor)->id].data : NULL;
+    return tensor ? program->slots[root(tensor)->id].data : NULL;
 }
 
 gpointer

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * DinoR1Program:
  *
  * A graph planned for a backend: every activation and workspace has its place in one arena, computed from lifetimes.
- * Nodes that depend on constants only are run once, when the program is made. Running allocates nothing.
+ * Nodes that depend on constants only are run once, when the program is made. Running allocates nothing. Constants are
+ * shared with all programs of the backend (backend/resident.h).
  */
 typedef struct _DinoR1Program DinoR1Program;
 
@@ -38,6 +39,8 @@ typedef struct {
 gboolean dinor1_program_get_many(DinoR1Program *program, const DinoR1ProgramRead *reads, guint n, GError **error);
 /* The memory of an input or output itself when the backend's memory is the host's; NULL otherwise. */
 gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);
+/* The same in the backend's memory, whatever it is; NULL if there is no such input or output. */
+gpointer dinor1_program_locate(DinoR1Program *program, const gchar *name);
 
 /* Host memory for an input or output on every backend: the tensor's own if the host can reach it, else a copy that is
  * allocated by the first call (so make that when planning) and lives as long as the program. Filling an input's takes
