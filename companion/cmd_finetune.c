@@ -50,15 +50,31 @@ load_config(const Options *options, GError **error)
     return train_config_load(options->arguments[0], overrides, error);
 }
 
+/* What process number @rank of a machine has of it. */
+static void
+share_machine(TrainConfig *config, guint rank, guint n_threads)
+{
+    config->options.ranks = parallel_get_ranks();
+    if (!config->options.ranks)
+        return;
+    if (config->options.n_threads == 0)
+        config->options.n_threads = n_threads;
+    if (!g_str_equal(config->device, "cuda"))
+        return;
+    g_free(config->device);
+    config->options.device = config->device = g_strdup_printf("cuda:%u", rank);
+}
+
 static gboolean
 prepare(const Options *options, TrainConfig **config, Training **training, GError **error)
 {
+    /* All processes ask, also those that cannot read the file. */
+    const guint rank = parallel_get_local_rank(), n_threads = parallel_get_n_threads();
+
     *config = load_config(options, error);
     if (!*config)
         return FALSE;
-    (*config)->options.ranks = parallel_get_ranks();
-    if ((*config)->options.n_threads == 0 && (*config)->options.ranks)
-        (*config)->options.n_threads = parallel_get_n_threads();
+    share_machine(*config, rank, n_threads);
     *training = training_new(*config, options->dry_run, error);
     return *training != NULL;
 }

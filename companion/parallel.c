@@ -128,18 +128,31 @@ parallel_get_ranks(void)
     return n > 1 ? &ranks : NULL;
 }
 
-/* How many of the processes are on this machine. */
+/* How many of the processes are on this machine, and which of them this is. */
 static guint
-count_neighbours(void)
+count_neighbours(guint *rank)
 {
     MPI_Comm machine;
-    int n = 1;
+    int n = 1, mine = 0;
 
+    *rank = 0;
     if (MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine) != MPI_SUCCESS)
         return 1;
     MPI_Comm_size(machine, &n);
+    MPI_Comm_rank(machine, &mine);
     MPI_Comm_free(&machine);
+    *rank = (guint)mine;
     return (guint)MAX(n, 1);
+}
+
+guint
+parallel_get_local_rank(void)
+{
+    guint rank = 0;
+
+    if (parallel_get_ranks())
+        count_neighbours(&rank);
+    return rank;
 }
 
 /* mpirun may have bound each process to some processors of its own already. */
@@ -148,9 +161,11 @@ parallel_get_n_threads(void)
 {
     const guint mine = g_get_num_processors(), all = (guint)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 
+    guint rank;
+
     if (!parallel_get_ranks())
         return mine;
-    return mine < all ? mine : MAX(mine / count_neighbours(), 1);
+    return mine < all ? mine : MAX(mine / count_neighbours(&rank), 1);
 }
 
 /* MPI_Init() outside mpirun may start daemons, so it is not called there. */
@@ -188,6 +203,12 @@ const DinoR1TrainRanks *
 parallel_get_ranks(void)
 {
     return NULL;
+}
+
+guint
+parallel_get_local_rank(void)
+{
+    return 0;
 }
 
 guint

@@ -22,6 +22,9 @@ gboolean parallel_leads(void);
 /* For DinoR1TrainOptions; NULL if this process is alone. */
 const DinoR1TrainRanks *parallel_get_ranks(void);
 
+/* This process's number among those on its machine: the device that is its own. */
+guint parallel_get_local_rank(void);
+
 /* A fair share of this machine's processors, for the threads of one of its processes. */
 guint parallel_get_n_threads(void);
 

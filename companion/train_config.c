@@ -49,6 +49,7 @@ train_config_free(TrainConfig *config)
     g_free(config->heldout.annotations);
     g_free(config->heldout.images);
     g_strfreev(config->patterns);
+    g_free(config->device);
     g_free(config->globs);
     g_free(config->path);
     g_hash_table_unref(config->lines);
@@ -145,6 +146,7 @@ train_config_parse(const gchar *path, const gchar *text, gsize length, GError **
         .evaluate_prompts = 4,
         .evaluate_first = TRUE};
     dinor1_train_options_init(&config->options);
+    config->device = g_strdup(config->options.device);
     config->path = g_strdup(path);
     config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (!plain_yaml_begin(&reader.yaml, path, text, length, error) || !read_mapping(&reader, "", error) ||
@@ -270,6 +272,7 @@ train_config_load(const gchar *path, gchar **overrides, GError **error)
     if (!config || !check(config, error))
         return NULL;
     expand_patterns(config);
+    config->options.device = config->device;
     return g_steal_pointer(&config);
 }
 

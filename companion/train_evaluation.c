@@ -13,7 +13,7 @@ make_detector(const TrainEvaluation *evaluation, DinoR1Model *model, GError **er
     DinoR1DetectorOptions options;
 
     dinor1_detector_options_init(&options);
-    options.device = "cpu";
+    options.device = evaluation->config->device;
     options.n_threads = evaluation->config->options.n_threads;
     options.threshold = 0;
     options.max_detections = 100;

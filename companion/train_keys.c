@@ -26,6 +26,7 @@ static const TrainKey keys[] = {
     {"skip_bad", SWITCH(options.skip_bad)},
     {"max_boxes", COUNT(max_boxes), 1, DINOR1_TRAIN_MAX_BOXES},
     {"seed", TRAIN_KEY_SEED, G_STRUCT_OFFSET(TrainConfig, options.seed), FALSE},
+    {"device", TRAIN_KEY_TEXT, G_STRUCT_OFFSET(TrainConfig, device), FALSE},
     {"threads", COUNT(options.n_threads), 0, 1024},
     {"workers", COUNT(options.n_workers), 0, 256},
     {"epochs", COUNT(options.epochs), 1, 100000},
@@ -212,6 +213,10 @@ train_key_set(const TrainKey *key, TrainConfig *config, const gchar *const *valu
         return set_switch(key, values[0], field, error);
     case TRAIN_KEY_SCHEDULE:
         return set_schedule(key, values[0], field, error);
+    case TRAIN_KEY_TEXT:
+        g_free(*(gchar **)field);
+        *(gchar **)field = g_strdup(values[0]);
+        return TRUE;
     case TRAIN_KEY_SEED:
         return g_ascii_string_to_unsigned(values[0], 10, 0, G_MAXUINT64, field, NULL) ||
                refuse(key, "a whole number", values[0], error);

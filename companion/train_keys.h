@@ -20,6 +20,7 @@ typedef enum {
     TRAIN_KEY_SCHEDULE, /* DinoR1TrainSchedule */
     TRAIN_KEY_EPOCHS,   /* the milestones of the options */
     TRAIN_KEY_WORDS,    /* gchar ** */
+    TRAIN_KEY_TEXT,     /* gchar * */
 } TrainKeyType;
 
 typedef struct {

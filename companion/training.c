@@ -174,7 +174,8 @@ training_describe(const Training *training)
 {
     const TrainConfig *config = training->config;
 
-    g_print("model        %s\noutput       %s\n", config->model, config->output);
+    g_print("model        %s\noutput       %s\ndevice       %s\n", config->model, config->output,
+        dinor1_trainer_get_device(training->trainer));
     describe_set("train", training->train.coco);
     describe_set("validation", training->validation.coco);
     describe_set("held out", training->heldout.coco);

@@ -5,8 +5,6 @@
  */
 #include "train/trainer_internal.h"
 
-#include <dinor1/error.h>
-
 #define N_EPOCHS 8 /* that are searched for the largest batch */
 
 /* By the beginnings of parameter names; what has none of them is of the last. */
@@ -37,7 +35,7 @@ add_parameter(const DinoR1Trainer *trainer, guint index, DinoR1TrainPart *part)
     const guint64 n = (guint64)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, index)->shape);
 
     part->n_parameters += n;
-    if (!trainer->gradients[index])
+    if (!dinor1_optimizer_trains(trainer->optimizer, index))
         return;
     part->n_trained += n;
     part->learning_rate =
@@ -111,17 +109,6 @@ plan_largest(DinoR1Trainer *trainer, DinoR1TrainCost *cost, GError **error)
     return TRUE;
 }
 
-static gboolean
-copy_reference(DinoR1Trainer *trainer, GError **error)
-{
-    if (!dinor1_trainer_uses_grqo(trainer))
-        return TRUE;
-    trainer->reference = dinor1_parameters_copy(trainer->parameters);
-    if (!trainer->reference)
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "not enough memory for the reference model");
-    return trainer->reference != NULL;
-}
-
 /* The passes of the epoch's first update. */
 static gboolean
 run_update(DinoR1Trainer *trainer, DinoR1TrainCost *cost, GError **error)
@@ -130,6 +117,7 @@ run_update(DinoR1Trainer *trainer, DinoR1TrainCost *cost, GError **error)
     const gint64 start = g_get_monotonic_time();
     DinoR1TrainReport report = {0};
 
+    dinor1_gradients_begin(trainer->gradients);
     for (guint i = 0; i < n; i++)
         if (!dinor1_trainer_run_pass(trainer, i, &report, error))
             return FALSE;
@@ -157,7 +145,7 @@ dinor1_trainer_measure(DinoR1Trainer *trainer, DinoR1TrainCost *cost, GError **e
     *cost = (DinoR1TrainCost){0};
     if (trainer->options.grqo_start < trainer->options.epochs)
         trainer->epoch = trainer->options.grqo_start;
-    done = copy_reference(trainer, error) && run_update(trainer, cost, error);
+    done = dinor1_trainer_renew_reference(trainer, error) && run_update(trainer, cost, error);
     if (done && trainer->step)
         done = plan_largest(trainer, cost, error);
     forget(trainer);

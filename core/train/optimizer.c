@@ -3,39 +3,38 @@
  */
 #include "train/optimizer.h"
 
+#include "backend/vector.h"
+
 #include <dinor1/error.h>
 #include <math.h>
 #include <string.h>
 
-/* Elements per task: the sum of squares is added up in blocks of this size, whatever the number of threads. */
-#define BLOCK 16384
+/* Floats and doubles that a slot's share of a run of memory is rounded up to: 64 bytes. */
+#define FLOATS  16
+#define DOUBLES 8
 
 /* What the optimiser knows of one parameter. */
 typedef struct {
     const DinoR1Parameter *parameter;
     gsize n;
-    gfloat *m, *v;     /* moments; NULL = not trained */
+    gsize first;       /* in each of the two runs of moments */
+    gsize sum, n_sums; /* in the sums of squares */
     gfloat multiplier; /* of the learning rate */
-    gboolean decays;
+    gboolean decays, trained;
 } Slot;
-
-/* One block of one trained parameter. */
-typedef struct {
-    guint slot;
-    gsize first, n;
-} Block;
 
 struct _DinoR1Optimizer {
     DinoR1OptimizerOptions options;
+    DinoR1Backend *backend;
     Slot *slots; /* by parameter index */
     guint n_slots;
-    Block *blocks;
-    guint n_blocks;
-    gdouble *squares; /* by block */
+    gfloat *m, *v; /* [n_moments] in the backend's memory */
+    gsize n_moments;
+    gfloat *stored_m, *stored_v; /* the host's copies of the last store; NULL where the memory is the host's */
+    gdouble *sums;               /* [n_sums] in the backend's memory */
+    gdouble *read_sums;          /* the host's copy */
+    gsize n_sums;
     guint64 n_steps;
-    /* Of the step at work. */
-    const gfloat *const *gradients;
-    gdouble rate, scale, correction1, correction2;
 };
 
 void
@@ -75,6 +74,12 @@ decays(const DinoR1OptimizerOptions *options, const DinoR1Parameter *parameter)
     return parameter->shape.ndim > 1;
 }
 
+static gsize
+round_up(gsize n, gsize multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
 static void
 make_slot(DinoR1Optimizer *optimizer, const DinoR1Parameter *parameter, const gchar *const *patterns, Slot *slot)
 {
@@ -85,48 +90,57 @@ make_slot(DinoR1Optimizer *optimizer, const DinoR1Parameter *parameter, const gc
     slot->n = (gsize)dinor1_shape_size(&parameter->shape);
     slot->multiplier = is_backbone ? optimizer->options.backbone_multiplier : 1;
     slot->decays = decays(&optimizer->options, parameter);
-    if (!matches(parameter->name, patterns))
+    slot->trained = matches(parameter->name, patterns);
+    if (!slot->trained)
         return;
-    slot->m = g_new0(gfloat, slot->n);
-    slot->v = g_new0(gfloat, slot->n);
+    slot->first = optimizer->n_moments;
+    slot->sum = optimizer->n_sums;
+    slot->n_sums = (slot->n + DINOR1_SUM_BLOCK - 1) / DINOR1_SUM_BLOCK;
+    optimizer->n_moments += round_up(slot->n, FLOATS);
+    optimizer->n_sums += round_up(slot->n_sums, DOUBLES);
 }
 
-static void
-make_blocks(DinoR1Optimizer *optimizer)
+static gboolean
+make_memory(DinoR1Optimizer *optimizer, const gchar *const *patterns, GError **error)
 {
-    g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(Block));
+    DinoR1Backend *backend = optimizer->backend;
 
-    for (guint i = 0; i < optimizer->n_slots; i++) {
-        for (gsize first = 0; optimizer->slots[i].m && first < optimizer->slots[i].n; first += BLOCK) {
-            const Block block = {i, first, MIN(BLOCK, optimizer->slots[i].n - first)};
+    if (optimizer->n_moments == 0) {
+        g_autofree gchar *list = patterns ? g_strjoinv(", ", (gchar **)patterns) : g_strdup("*");
 
-            g_array_append_val(blocks, block);
-        }
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "no parameter matches %s: nothing to train", list);
+        return FALSE;
     }
-    optimizer->n_blocks = blocks->len;
-    optimizer->blocks = (Block *)(gpointer)g_array_free(g_steal_pointer(&blocks), FALSE);
-    optimizer->squares = g_new0(gdouble, MAX(optimizer->n_blocks, 1));
+    optimizer->m = dinor1_vector_new(backend, optimizer->n_moments, error);
+    optimizer->v = optimizer->m ? dinor1_vector_new(backend, optimizer->n_moments, error) : NULL;
+    if (!optimizer->v)
+        return FALSE;
+    optimizer->sums = backend->klass->alloc(backend, optimizer->n_sums * sizeof(gdouble), error);
+    optimizer->read_sums = g_new(gdouble, optimizer->n_sums);
+    return optimizer->sums != NULL;
 }
 
 DinoR1Optimizer *
 dinor1_optimizer_new(
     DinoR1Parameters *parameters, const DinoR1OptimizerOptions *options, const gchar *const *patterns, GError **error)
 {
-    DinoR1Optimizer *optimizer = g_new0(DinoR1Optimizer, 1);
+    g_autoptr(DinoR1Optimizer) optimizer = g_new0(DinoR1Optimizer, 1);
 
     optimizer->options = *options;
+    optimizer->backend = dinor1_parameters_get_backend(parameters);
+    g_return_val_if_fail(optimizer->backend, NULL);
     optimizer->n_slots = dinor1_parameters_get_n(parameters);
     optimizer->slots = g_new0(Slot, MAX(optimizer->n_slots, 1));
     for (guint i = 0; i < optimizer->n_slots; i++)
         make_slot(optimizer, dinor1_parameters_get(parameters, i), patterns, &optimizer->slots[i]);
-    make_blocks(optimizer);
-    if (optimizer->n_blocks == 0) {
-        g_autofree gchar *list = patterns ? g_strjoinv(", ", (gchar **)patterns) : g_strdup("*");
+    return make_memory(optimizer, patterns, error) ? g_steal_pointer(&optimizer) : NULL;
+}
 
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "no parameter matches %s: nothing to train", list);
-        g_clear_pointer(&optimizer, dinor1_optimizer_free);
-    }
-    return optimizer;
+static void
+release(DinoR1Backend *backend, gpointer memory)
+{
+    if (memory)
+        backend->klass->release(backend, memory);
 }
 
 void
@@ -134,57 +148,20 @@ dinor1_optimizer_free(DinoR1Optimizer *optimizer)
 {
     if (!optimizer)
         return;
-    for (guint i = 0; i < optimizer->n_slots; i++) {
-        g_free(optimizer->slots[i].m);
-        g_free(optimizer->slots[i].v);
-    }
+    release(optimizer->backend, optimizer->m);
+    release(optimizer->backend, optimizer->v);
+    release(optimizer->backend, optimizer->sums);
+    g_free(optimizer->stored_m);
+    g_free(optimizer->stored_v);
+    g_free(optimizer->read_sums);
     g_free(optimizer->slots);
-    g_free(optimizer->blocks);
-    g_free(optimizer->squares);
     g_free(optimizer);
 }
 
 gboolean
 dinor1_optimizer_trains(const DinoR1Optimizer *optimizer, guint parameter)
 {
-    return parameter < optimizer->n_slots && optimizer->slots[parameter].m;
-}
-
-static void
-sum_squares(gpointer data, gsize task, guint thread)
-{
-    DinoR1Optimizer *optimizer = data;
-    const Block *block = &optimizer->blocks[task];
-    const gfloat *g = optimizer->gradients[block->slot];
-    gdouble sum = 0;
-
-    for (gsize i = 0; g && i < block->n; i++)
-        sum += (gdouble)g[block->first + i] * (gdouble)g[block->first + i];
-    optimizer->squares[task] = sum;
-}
-
-/* torch.optim.AdamW: p -= lr * wd * p; p -= lr * (m / c1) / (sqrt(v / c2) + eps) */
-static void
-update_block(gpointer data, gsize task, guint thread)
-{
-    DinoR1Optimizer *optimizer = data;
-    const DinoR1OptimizerOptions *options = &optimizer->options;
-    const Block *block = &optimizer->blocks[task];
-    const Slot *slot = &optimizer->slots[block->slot];
-    const gfloat *g = optimizer->gradients[block->slot];
-    const gdouble rate = optimizer->rate * (gdouble)options->learning_rate * (gdouble)slot->multiplier;
-    const gfloat keep = (gfloat)(1 - (slot->decays ? rate * (gdouble)options->weight_decay : 0));
-    const gfloat step = (gfloat)(rate / optimizer->correction1);
-    const gfloat root = (gfloat)(1 / sqrt(optimizer->correction2)), scale = (gfloat)optimizer->scale;
-
-    for (gsize i = block->first; g && i < block->first + block->n; i++) {
-        const gfloat gradient = g[i] * scale;
-        gfloat *p = &slot->parameter->data[i];
-
-        slot->m[i] += (1 - options->beta1) * (gradient - slot->m[i]);
-        slot->v[i] += (1 - options->beta2) * (gradient * gradient - slot->v[i]);
-        *p = *p * keep - step * slot->m[i] / (sqrtf(slot->v[i]) * root + options->epsilon);
-    }
+    return parameter < optimizer->n_slots && optimizer->slots[parameter].trained;
 }
 
 gfloat
@@ -193,27 +170,84 @@ dinor1_optimizer_get_multiplier(const DinoR1Optimizer *optimizer, guint paramete
     return optimizer->slots[parameter].multiplier;
 }
 
-gdouble
-dinor1_optimizer_step(DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, DinoR1Pool *pool)
+/* The one thing that comes back from a device: blocks are summed there, and here in their order. */
+static gboolean
+find_norm(DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble *norm, GError **error)
+{
+    DinoR1Backend *backend = optimizer->backend;
+    gdouble sum = 0;
+
+    for (guint i = 0; i < optimizer->n_slots; i++) {
+        const Slot *slot = &optimizer->slots[i];
+
+        if (slot->trained && gradients[i] &&
+            !dinor1_vector_sum_squares(backend, gradients[i], slot->n, optimizer->sums + slot->sum, error))
+            return FALSE;
+    }
+    if (!backend->klass->download(
+            backend, optimizer->read_sums, optimizer->sums, optimizer->n_sums * sizeof(gdouble), error))
+        return FALSE;
+    for (guint i = 0; i < optimizer->n_slots; i++)
+        for (gsize k = 0; gradients[i] && k < optimizer->slots[i].n_sums; k++)
+            sum += optimizer->read_sums[optimizer->slots[i].sum + k];
+    *norm = sqrt(sum);
+    return TRUE;
+}
+
+/* torch.optim.AdamW: p -= lr * wd * p; p -= lr * (m / c1) / (sqrt(v / c2) + eps) */
+static gboolean
+update(DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, gdouble norm, GError **error)
 {
     const DinoR1OptimizerOptions *options = &optimizer->options;
-    gdouble norm = 0;
-
-    optimizer->gradients = gradients;
-    dinor1_pool_run(pool, optimizer->n_blocks, sum_squares, optimizer);
-    for (guint i = 0; i < optimizer->n_blocks; i++)
-        norm += optimizer->squares[i];
-    norm = sqrt(norm);
-    if (!isfinite(norm))
-        return norm;
-    optimizer->n_steps++;
-    optimizer->rate = rate;
+    const gdouble correction1 = 1 - pow((gdouble)options->beta1, (gdouble)optimizer->n_steps);
+    const gdouble correction2 = 1 - pow((gdouble)options->beta2, (gdouble)optimizer->n_steps);
     /* torch.nn.utils.clip_grad_norm_ */
-    optimizer->scale = options->max_norm > 0 ? MIN(1.0, (gdouble)options->max_norm / (norm + 1e-6)) : 1;
-    optimizer->correction1 = 1 - pow((gdouble)options->beta1, (gdouble)optimizer->n_steps);
-    optimizer->correction2 = 1 - pow((gdouble)options->beta2, (gdouble)optimizer->n_steps);
-    dinor1_pool_run(pool, optimizer->n_blocks, update_block, optimizer);
-    return norm;
+    const gdouble scale = options->max_norm > 0 ? MIN(1.0, (gdouble)options->max_norm / (norm + 1e-6)) : 1;
+
+    for (guint i = 0; i < optimizer->n_slots; i++) {
+        const Slot *slot = &optimizer->slots[i];
+        const gdouble own = rate * (gdouble)options->learning_rate * (gdouble)slot->multiplier;
+        const DinoR1OpParams params = {
+            .adamw = {.scale = (gfloat)scale,
+                .beta1 = options->beta1,
+                .beta2 = options->beta2,
+                .epsilon = options->epsilon,
+                .keep = (gfloat)(1 - (slot->decays ? own * (gdouble)options->weight_decay : 0)),
+                .step = (gfloat)(own / correction1),
+                .root = (gfloat)(1 / sqrt(correction2))}};
+
+        if (slot->trained && gradients[i] &&
+            !dinor1_vector_adamw(optimizer->backend, slot->parameter->memory, optimizer->m + slot->first,
+                optimizer->v + slot->first, gradients[i], slot->n, &params, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+dinor1_optimizer_step(
+    DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, gdouble *norm, GError **error)
+{
+    if (!find_norm(optimizer, gradients, norm, error))
+        return FALSE;
+    if (!isfinite(*norm))
+        return TRUE;
+    optimizer->n_steps++;
+    return update(optimizer, gradients, rate, *norm, error);
+}
+
+/* The host's copy of @moments, kept in @stored. */
+static const gfloat *
+fetch(const DinoR1Optimizer *optimizer, const gfloat *moments, gfloat **stored, GError **error)
+{
+    DinoR1Backend *backend = optimizer->backend;
+    const gsize size = optimizer->n_moments * sizeof(gfloat);
+
+    if (backend->host_memory)
+        return moments;
+    if (!*stored)
+        *stored = g_new(gfloat, optimizer->n_moments);
+    return backend->klass->download(backend, *stored, moments, size, error) ? *stored : NULL;
 }
 
 static void
@@ -230,29 +264,37 @@ append_moment(const Slot *slot, const gchar *kind, const gfloat *data, GArray *t
     g_array_append_val(tensors, stored);
 }
 
-void
-dinor1_optimizer_store(const DinoR1Optimizer *optimizer, GArray *tensors, GStringChunk *names, GHashTable *metadata)
+gboolean
+dinor1_optimizer_store(
+    DinoR1Optimizer *optimizer, GArray *tensors, GStringChunk *names, GHashTable *metadata, GError **error)
 {
+    const gfloat *m = fetch(optimizer, optimizer->m, &optimizer->stored_m, error);
+    const gfloat *v = m ? fetch(optimizer, optimizer->v, &optimizer->stored_v, error) : NULL;
+
+    if (!v)
+        return FALSE;
     g_hash_table_insert(
         metadata, g_strdup("optimizer.steps"), g_strdup_printf("%" G_GUINT64_FORMAT, optimizer->n_steps));
     for (guint i = 0; i < optimizer->n_slots; i++) {
-        if (!optimizer->slots[i].m)
+        const Slot *slot = &optimizer->slots[i];
+
+        if (!slot->trained)
             continue;
-        append_moment(&optimizer->slots[i], "m", optimizer->slots[i].m, tensors, names);
-        append_moment(&optimizer->slots[i], "v", optimizer->slots[i].v, tensors, names);
+        append_moment(slot, "m", m + slot->first, tensors, names);
+        append_moment(slot, "v", v + slot->first, tensors, names);
     }
+    return TRUE;
 }
 
 static gboolean
-read_moment(const Slot *slot, const gchar *kind, gfloat *data, const DinoR1Safetensors *file, GError **error)
+read_moment(DinoR1Backend *backend, const Slot *slot, const gchar *kind, gfloat *moments, const DinoR1Safetensors *file,
+    GError **error)
 {
     g_autofree gchar *name = g_strdup_printf("optimizer.%s.%s", kind, slot->parameter->name);
     const DinoR1StoredTensor *stored = dinor1_safetensors_find(file, name);
 
-    if (stored && stored->dtype == DINOR1_STORED_F32 && stored->size == slot->n * sizeof(gfloat)) {
-        memcpy(data, stored->data, stored->size);
-        return TRUE;
-    }
+    if (stored && stored->dtype == DINOR1_STORED_F32 && stored->size == slot->n * sizeof(gfloat))
+        return backend->klass->upload(backend, moments + slot->first, stored->data, stored->size, error);
     g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FORMAT, "%s: '%s' is missing or of another size",
         dinor1_safetensors_get_path(file), name);
     return FALSE;
@@ -271,7 +313,8 @@ dinor1_optimizer_restore(DinoR1Optimizer *optimizer, const DinoR1Safetensors *fi
     for (guint i = 0; i < optimizer->n_slots; i++) {
         const Slot *slot = &optimizer->slots[i];
 
-        if (slot->m && (!read_moment(slot, "m", slot->m, file, error) || !read_moment(slot, "v", slot->v, file, error)))
+        if (slot->trained && (!read_moment(optimizer->backend, slot, "m", optimizer->m, file, error) ||
+                                 !read_moment(optimizer->backend, slot, "v", optimizer->v, file, error)))
             return FALSE;
     }
     return TRUE;

@@ -3,7 +3,6 @@
  */
 #pragma once
 
-#include "base/pool.h"
 #include "io/safetensors.h"
 #include "train/parameters.h"
 
@@ -20,11 +19,13 @@ typedef struct {
 
 void dinor1_optimizer_options_init(DinoR1OptimizerOptions *options);
 
-/* AdamW (torch.optim.AdamW) over the trainable parameters of a frozen set. */
+/* AdamW (torch.optim.AdamW) over the trainable parameters of a set, on the backend where they are placed: weights,
+ * moments and gradients stay there. They are fp32 whatever the precision of the graphs that read the weights. */
 typedef struct _DinoR1Optimizer DinoR1Optimizer;
 
 /* @patterns: (nullable): NULL-terminated GPatternSpec globs; only parameters that match one of them are trained; NULL =
- * all. Borrows @parameters. NULL with ARGUMENT when nothing matches (names the pattern). */
+ * all. Borrows @parameters, which are placed. NULL with ARGUMENT when nothing matches (names the pattern), or MEMORY.
+ */
 DinoR1Optimizer *dinor1_optimizer_new(
     DinoR1Parameters *parameters, const DinoR1OptimizerOptions *options, const gchar *const *patterns, GError **error);
 void dinor1_optimizer_free(DinoR1Optimizer *optimizer);
@@ -34,17 +35,17 @@ gboolean dinor1_optimizer_trains(const DinoR1Optimizer *optimizer, guint paramet
 /* Its share of the learning rate. */
 gfloat dinor1_optimizer_get_multiplier(const DinoR1Optimizer *optimizer, guint parameter);
 
-/* One step. @gradients: by parameter index, NULL = none (that parameter is left alone, its moments too).
- * @rate: what the schedule makes of the learning rate, 1 = as configured.
- * Returns: the global norm before clipping; not finite = nothing was changed. The same bits with any number of
- * threads. */
-gdouble dinor1_optimizer_step(
-    DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, DinoR1Pool *pool);
+/* One step. @gradients: in the backend's memory by parameter index, NULL = none (that parameter is left alone, its
+ * moments too). @rate: what the schedule makes of the learning rate, 1 = as configured. @norm: (out): the global norm
+ * before clipping; not finite = nothing was changed. The same bits with any number of threads. */
+gboolean dinor1_optimizer_step(
+    DinoR1Optimizer *optimizer, const gfloat *const *gradients, gdouble rate, gdouble *norm, GError **error);
 
 /* The state as tensors "optimizer.m.NAME", "optimizer.v.NAME" and the step counter, appended to @tensors (element-type
- * DinoR1StoredTensor, borrowing the optimizer's memory, their names in @names) and @metadata; and back. */
-void dinor1_optimizer_store(
-    const DinoR1Optimizer *optimizer, GArray *tensors, GStringChunk *names, GHashTable *metadata);
+ * DinoR1StoredTensor, borrowing the optimizer's memory until its next store, their names in @names) and @metadata; and
+ * back. */
+gboolean dinor1_optimizer_store(
+    DinoR1Optimizer *optimizer, GArray *tensors, GStringChunk *names, GHashTable *metadata, GError **error);
 gboolean dinor1_optimizer_restore(DinoR1Optimizer *optimizer, const DinoR1Safetensors *file, GError **error);
 
 typedef enum {
@@ -65,8 +66,10 @@ typedef struct {
 /* The factor on the learning rate at @step (from 0): warm-up times schedule. */
 gdouble dinor1_schedule_rate(const DinoR1Schedule *schedule, guint step);
 
-/* average = decay * average + (1 - decay) * parameters, with the warm-up decay min(decay, (1 + step) / (10 + step)). */
-void dinor1_average_update(DinoR1Parameters *average, const DinoR1Parameters *parameters, gdouble decay, guint64 step);
+/* average = decay * average + (1 - decay) * parameters, with the warm-up decay min(decay, (1 + step) / (10 + step)).
+ * Both are placed on the same backend. */
+gboolean dinor1_average_update(
+    DinoR1Parameters *average, const DinoR1Parameters *parameters, gdouble decay, guint64 step, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1Optimizer, dinor1_optimizer_free)
 

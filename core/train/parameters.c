@@ -3,6 +3,8 @@
  */
 #include "train/parameters.h"
 
+#include "backend/resident.h"
+#include "backend/vector.h"
 #include "base/half.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
@@ -21,6 +23,7 @@ struct _DinoR1Parameters {
     GPtrArray *list;     /* DinoR1Parameter; by name order once frozen */
     GHashTable *by_name; /* name -> DinoR1Parameter */
     gboolean fresh, frozen;
+    DinoR1Backend *backend; /* NULL = not placed */
 };
 
 static void
@@ -58,21 +61,35 @@ dinor1_parameters_start_fresh(DinoR1Parameters *parameters)
     parameters->fresh = TRUE;
 }
 
+static gsize
+data_size(const DinoR1Shape *shape)
+{
+    return (gsize)dinor1_shape_size(shape) * sizeof(gfloat);
+}
+
+static void
+give_back(DinoR1Parameters *parameters)
+{
+    for (guint i = 0; i < parameters->list->len; i++) {
+        DinoR1Parameter *parameter = parameters->list->pdata[i];
+
+        if (parameter->memory)
+            dinor1_resident_give(parameters->backend, parameter->data, DINOR1_F32, data_size(&parameter->shape));
+        parameter->memory = NULL;
+    }
+    parameters->backend = NULL;
+}
+
 void
 dinor1_parameters_free(DinoR1Parameters *parameters)
 {
     if (!parameters)
         return;
+    give_back(parameters);
     g_hash_table_unref(parameters->by_name);
     g_ptr_array_unref(parameters->list);
     dinor1_model_unref(parameters->model);
     g_free(parameters);
-}
-
-static gsize
-data_size(const DinoR1Shape *shape)
-{
-    return (gsize)dinor1_shape_size(shape) * sizeof(gfloat);
 }
 
 static DinoR1Parameter *
@@ -187,36 +204,112 @@ dinor1_parameters_freeze(DinoR1Parameters *parameters)
     parameters->frozen = TRUE;
 }
 
-DinoR1Parameters *
-dinor1_parameters_copy(const DinoR1Parameters *parameters)
+/* @fill: with the host's data. */
+static gboolean
+place(DinoR1Parameters *parameters, DinoR1Backend *backend, gboolean fill, GError **error)
 {
-    DinoR1Parameters *copy = new_empty(parameters->config, parameters->model, parameters->seed);
+    g_return_val_if_fail(parameters->frozen && !parameters->backend, FALSE);
+    parameters->backend = backend;
+    for (guint i = 0; i < parameters->list->len; i++) {
+        DinoR1Parameter *parameter = parameters->list->pdata[i];
+        const gsize size = data_size(&parameter->shape);
 
+        parameter->memory = fill ? dinor1_resident_take(backend, parameter->data, DINOR1_F32, size, error)
+                                 : dinor1_resident_take_unset(backend, parameter->data, DINOR1_F32, size, error);
+        if (!parameter->memory) {
+            give_back(parameters);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean
+dinor1_parameters_place(DinoR1Parameters *parameters, DinoR1Backend *backend, GError **error)
+{
+    return place(parameters, backend, TRUE, error);
+}
+
+DinoR1Backend *
+dinor1_parameters_get_backend(const DinoR1Parameters *parameters)
+{
+    return parameters->backend;
+}
+
+gboolean
+dinor1_parameters_fetch(const DinoR1Parameters *parameters, GError **error)
+{
+    DinoR1Backend *backend = parameters->backend;
+
+    for (guint i = 0; backend && !backend->host_memory && i < parameters->list->len; i++) {
+        const DinoR1Parameter *parameter = parameters->list->pdata[i];
+
+        if (!backend->klass->download(backend, parameter->data, parameter->memory, data_size(&parameter->shape), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+dinor1_parameters_send(DinoR1Parameters *parameters, GError **error)
+{
+    DinoR1Backend *backend = parameters->backend;
+
+    for (guint i = 0; backend && !backend->host_memory && i < parameters->list->len; i++) {
+        const DinoR1Parameter *parameter = parameters->list->pdata[i];
+
+        if (!backend->klass->upload(backend, parameter->memory, parameter->data, data_size(&parameter->shape), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+add_all(DinoR1Parameters *copy, const DinoR1Parameters *parameters)
+{
     for (guint i = 0; i < parameters->list->len; i++) {
         const DinoR1Parameter *from = parameters->list->pdata[i];
         DinoR1Parameter *to = add(copy, from->name, &from->shape);
 
-        if (!to) {
-            dinor1_parameters_free(copy);
-            return NULL;
-        }
+        if (!to)
+            return FALSE;
         to->is_fresh = from->is_fresh;
-        memcpy(to->data, from->data, data_size(&from->shape));
     }
     dinor1_parameters_freeze(copy);
-    return copy;
+    return TRUE;
 }
 
-void
-dinor1_parameters_assign(DinoR1Parameters *to, const DinoR1Parameters *from)
+DinoR1Parameters *
+dinor1_parameters_copy(const DinoR1Parameters *parameters, GError **error)
 {
+    g_autoptr(DinoR1Parameters) copy = new_empty(parameters->config, parameters->model, parameters->seed);
+
+    if (!add_all(copy, parameters)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "not enough memory for a copy of the parameters");
+        return NULL;
+    }
+    if ((parameters->backend && !place(copy, parameters->backend, FALSE, error)) ||
+        !dinor1_parameters_assign(copy, parameters, error))
+        return NULL;
+    return g_steal_pointer(&copy);
+}
+
+gboolean
+dinor1_parameters_assign(DinoR1Parameters *to, const DinoR1Parameters *from, GError **error)
+{
+    g_return_val_if_fail(to->backend == from->backend, FALSE);
     for (guint i = 0; i < from->list->len; i++) {
         const DinoR1Parameter *source = from->list->pdata[i];
         DinoR1Parameter *target = g_hash_table_lookup(to->by_name, source->name);
 
-        g_return_if_fail(target && dinor1_shape_equal(&target->shape, &source->shape));
-        memcpy(target->data, source->data, data_size(&source->shape));
+        g_return_val_if_fail(target && dinor1_shape_equal(&target->shape, &source->shape), FALSE);
+        if (!to->backend)
+            memcpy(target->data, source->data, data_size(&source->shape));
+        else if (!dinor1_vector_copy(
+                     to->backend, target->memory, source->memory, (gsize)dinor1_shape_size(&source->shape), error))
+            return FALSE;
     }
+    return TRUE;
 }
 
 /* @tensors: DinoR1StoredTensor; fp16 copies are kept alive by @copies. */

@@ -3,7 +3,6 @@
  *
  * One forward and backward pass of a trainer: a batch, what is drawn at random for it, a step, its gradients.
  */
-#include "backend/cpu/cpu.h"
 #include "train/trainer_internal.h"
 
 #include <dinor1/error.h>
@@ -166,27 +165,15 @@ plan(DinoR1Trainer *trainer, const DinoR1TrainSpec *spec, GError **error)
     return trainer->step != NULL;
 }
 
-static void
-add_gradient(gpointer user_data, gsize index, guint thread)
+/* What only this rank can fail at. */
+static gboolean
+add_gradients(DinoR1Trainer *trainer, GError **error)
 {
-    const DinoR1Trainer *trainer = user_data;
-    const gsize n = (gsize)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, (guint)index)->shape);
-    const gfloat *gradient = dinor1_train_step_get_gradients(trainer->step)[index];
-    const gfloat share = 1 / (gfloat)trainer->options.accumulate;
-    gfloat *sum = trainer->gradients[index];
+    GError *mine = NULL;
 
-    if (!sum || !gradient)
-        return;
-    trainer->sums[index]++;
-    for (gsize k = 0; k < n; k++)
-        sum[k] += share * gradient[k];
-}
-
-static void
-add_gradients(DinoR1Trainer *trainer)
-{
-    dinor1_pool_run(dinor1_cpu_backend_get_pool(trainer->backend), dinor1_parameters_get_n(trainer->parameters),
-        add_gradient, trainer);
+    dinor1_gradients_add(trainer->gradients, dinor1_train_step_get_gradients(trainer->step),
+        1 / (gfloat)trainer->options.accumulate, &mine);
+    return dinor1_ranks_agree(dinor1_trainer_get_ranks(trainer), mine, error);
 }
 
 /* The batch's prompts become the negatives of later ones. */
@@ -311,7 +298,8 @@ dinor1_trainer_run_pass(DinoR1Trainer *trainer, guint number, DinoR1TrainReport 
     }
     if (!check_losses(trainer, &losses, images, error))
         return FALSE;
-    add_gradients(trainer);
+    if (!add_gradients(trainer, error))
+        return FALSE;
     remember(trainer, &pass);
     report_losses(&losses, 1.0 / trainer->options.accumulate, report);
     report->n_prompts += pass.choice->n_classes;

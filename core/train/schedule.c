@@ -1,6 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "backend/vector.h"
 #include "train/optimizer.h"
 
 #include <math.h>
@@ -39,8 +40,9 @@ dinor1_schedule_rate(const DinoR1Schedule *schedule, guint step)
            (schedule->kind == DINOR1_SCHEDULE_COSINE ? cosine(schedule, step) : multi_step(schedule, step));
 }
 
-void
-dinor1_average_update(DinoR1Parameters *average, const DinoR1Parameters *parameters, gdouble decay, guint64 step)
+gboolean
+dinor1_average_update(
+    DinoR1Parameters *average, const DinoR1Parameters *parameters, gdouble decay, guint64 step, GError **error)
 {
     const gfloat keep = (gfloat)MIN(decay, (1.0 + (gdouble)step) / (10.0 + (gdouble)step));
 
@@ -48,7 +50,9 @@ dinor1_average_update(DinoR1Parameters *average, const DinoR1Parameters *paramet
         const DinoR1Parameter *to = dinor1_parameters_get(average, i);
         const DinoR1Parameter *from = dinor1_parameters_get(parameters, i);
 
-        for (gint64 k = 0; k < dinor1_shape_size(&to->shape); k++)
-            to->data[k] = keep * to->data[k] + (1 - keep) * from->data[k];
+        if (!dinor1_vector_blend(dinor1_parameters_get_backend(average), to->memory, keep, from->memory, 1 - keep,
+                (gsize)dinor1_shape_size(&to->shape), error))
+            return FALSE;
     }
+    return TRUE;
 }

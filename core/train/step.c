@@ -13,32 +13,15 @@ struct _DinoR1TrainStep {
     DinoR1Program *program;
     DinoR1Program *reference; /* NULL without GRQO */
     gsize n_images, n_boxes, n_tokens, n_queries, n_positions;
-    const gfloat **gradients; /* by parameter; the program's memory, or copies where that is a device's */
+    const gfloat **gradients; /* by parameter, in the backend's memory */
     guint n_parameters;
-    gsize n_prompts;      /* C + Cn */
-    GPtrArray *downloads; /* Download */
-    GPtrArray *buffers;   /* owned gfloat arrays */
+    gsize n_prompts;    /* C + Cn */
+    GPtrArray *buffers; /* owned gfloat arrays */
     gfloat *boxes, *labels, *padding_cost, *costs, *objectness;
     gfloat *select;              /* [C + Cn, B*M] */
     gfloat *prompts, *exchanged; /* [C + Cn, D] of all processes: the model's; whatever else is exchanged */
     DinoR1SetTargets targets;
 };
-
-/* A result whose memory is not the host's. */
-typedef struct {
-    gchar *name;
-    gfloat *data;
-    gsize size;
-} Download;
-
-static void
-download_free(gpointer data)
-{
-    Download *download = data;
-
-    g_free(download->name);
-    g_free(download);
-}
 
 /* Everything a training graph can ask for, then what only a checkpoint must hold. */
 gboolean
@@ -75,24 +58,6 @@ new_buffer(DinoR1TrainStep *step, gsize n)
     return buffer;
 }
 
-/* Where the host reads the result @name; NULL if the graph has none. */
-static const gfloat *
-result_memory(DinoR1TrainStep *step, const gchar *name)
-{
-    const DinoR1Tensor *tensor = dinor1_graph_find(dinor1_program_get_graph(step->program), name);
-    const gfloat *mapped = dinor1_program_map(step->program, name);
-    Download *download;
-
-    if (!tensor || mapped)
-        return mapped;
-    download = g_new0(Download, 1);
-    download->name = g_strdup(name);
-    download->size = (gsize)dinor1_shape_size(&tensor->shape) * sizeof(gfloat);
-    download->data = new_buffer(step, download->size / sizeof(gfloat));
-    g_ptr_array_add(step->downloads, download);
-    return download->data;
-}
-
 static void
 make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
 {
@@ -116,7 +81,7 @@ make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
     for (guint i = 0; i < step->n_parameters; i++) {
         g_autofree gchar *name = g_strconcat("gradient:", dinor1_parameters_get(parameters, i)->name, NULL);
 
-        step->gradients[i] = result_memory(step, name);
+        step->gradients[i] = dinor1_program_locate(step->program, name);
     }
 }
 
@@ -139,7 +104,6 @@ dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters,
     step->n_tokens = (gsize)spec->graph.n_tokens;
     step->n_prompts = (gsize)(spec->n_classes + spec->n_named);
     step->n_queries = (gsize)dinor1_train_spec_n_queries(spec);
-    step->downloads = g_ptr_array_new_with_free_func(download_free);
     step->buffers = g_ptr_array_new_with_free_func(g_free);
     g_return_val_if_fail(reference || !has_group(step), NULL);
 
@@ -164,7 +128,6 @@ dinor1_train_step_free(DinoR1TrainStep *step)
     dinor1_program_free(step->program);
     dinor1_program_free(step->reference);
     g_free(step->gradients);
-    g_ptr_array_unref(step->downloads);
     g_ptr_array_unref(step->buffers);
     g_free(step);
 }
@@ -402,18 +365,6 @@ read_losses(const DinoR1TrainStep *step, DinoR1TrainLosses *losses, GError **err
 }
 
 static gboolean
-download_all(const DinoR1TrainStep *step, GError **error)
-{
-    for (guint i = 0; i < step->downloads->len; i++) {
-        const Download *download = step->downloads->pdata[i];
-
-        if (!dinor1_program_get(step->program, download->name, download->data, download->size, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
 set_text(const DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
 {
     const gsize n = (gsize)step->spec.n_named * (gsize)step->spec.graph.config->d_model;
@@ -444,8 +395,7 @@ work_to_losses(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **er
 static gboolean
 work_to_gradients(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, DinoR1TrainLosses *losses, GError **error)
 {
-    return dinor1_program_run_stage(step->program, 3, error) && read_losses(step, losses, error) &&
-           download_all(step, error);
+    return dinor1_program_run_stage(step->program, 3, error) && read_losses(step, losses, error);
 }
 
 gboolean

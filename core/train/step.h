@@ -45,7 +45,7 @@ gboolean dinor1_train_complete_parameters(DinoR1Parameters *parameters, const Di
 typedef struct _DinoR1TrainStep DinoR1TrainStep;
 
 /* @parameters: frozen. @reference: (nullable): the reference model of the KL term; needed with GRQO, ignored without.
- * Borrows both and @backend, and reads the values they have at each run. */
+ * Borrows both, which are placed on @backend, and reads the values they have there at each run. */
 DinoR1TrainStep *dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters,
     DinoR1Parameters *reference, DinoR1Backend *backend, GError **error);
 void dinor1_train_step_free(DinoR1TrainStep *step);
@@ -58,9 +58,10 @@ gboolean dinor1_train_step_run(
 /* What running it takes, in bytes: activations and what is kept between them. */
 gsize dinor1_train_step_get_memory(const DinoR1TrainStep *step);
 
-/* The results of the last run, valid until the next. */
-const gfloat *const *dinor1_train_step_get_gradients(const DinoR1TrainStep *step); /* by parameter index; NULL = none */
-const gfloat *dinor1_train_step_get_prompts(const DinoR1TrainStep *step);          /* [C, D], of all processes */
+/* The results of the last run, valid until the next. The gradients are in the backend's memory, by parameter index;
+ * NULL = none. */
+const gfloat *const *dinor1_train_step_get_gradients(const DinoR1TrainStep *step);
+const gfloat *dinor1_train_step_get_prompts(const DinoR1TrainStep *step); /* [C, D], of all processes */
 
 DinoR1Program *dinor1_train_step_get_program(DinoR1TrainStep *step);
 

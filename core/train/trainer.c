@@ -1,13 +1,12 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "backend/cpu/cpu.h"
+#include "backend/device.h"
 #include "model/model_internal.h"
 #include "train/trainer_internal.h"
 
 #include <dinor1/error.h>
 #include <math.h>
-#include <string.h>
 
 #define SPEC_BATCH 64 /* images per update that the specification's learning rate is for */
 
@@ -42,6 +41,7 @@ dinor1_train_options_init(DinoR1TrainOptions *options)
         .grqo_beta = weights.grqo_beta,
         .grqo_mute = 1.0f / 3,
         .contrastive = 100,
+        .device = "auto",
     };
 }
 
@@ -157,29 +157,6 @@ make_loader(DinoR1Trainer *trainer, const DinoR1FrameSource *frames)
     trainer->loader = dinor1_loader_new(trainer->data, &trainer->config, &loader, frames);
 }
 
-/* One run of numbers, so that one sum over the ranks does: whether each parameter has a gradient, then the gradients.
- */
-static void
-make_gradients(DinoR1Trainer *trainer)
-{
-    const guint n_parameters = dinor1_parameters_get_n(trainer->parameters);
-    gfloat *next;
-
-    trainer->n_sums = n_parameters;
-    for (guint i = 0; i < n_parameters; i++)
-        if (dinor1_optimizer_trains(trainer->optimizer, i))
-            trainer->n_sums += (gsize)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, i)->shape);
-    trainer->sums = g_new0(gfloat, trainer->n_sums);
-    trainer->gradients = g_new0(gfloat *, n_parameters);
-    next = trainer->sums + n_parameters;
-    for (guint i = 0; i < n_parameters; i++) {
-        if (!dinor1_optimizer_trains(trainer->optimizer, i))
-            continue;
-        trainer->gradients[i] = next;
-        next += dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, i)->shape);
-    }
-}
-
 static gboolean
 make_parameters(DinoR1Trainer *trainer, GError **error)
 {
@@ -187,7 +164,8 @@ make_parameters(DinoR1Trainer *trainer, GError **error)
     DinoR1OptimizerOptions optimizer;
 
     trainer->parameters = dinor1_parameters_new(&trainer->config, trainer->model, options->seed);
-    if (!dinor1_train_complete_parameters(trainer->parameters, &trainer->config, error))
+    if (!dinor1_train_complete_parameters(trainer->parameters, &trainer->config, error) ||
+        !dinor1_parameters_place(trainer->parameters, trainer->backend, error))
         return FALSE;
     dinor1_optimizer_options_init(&optimizer);
     optimizer.learning_rate = options->learning_rate;
@@ -195,12 +173,13 @@ make_parameters(DinoR1Trainer *trainer, GError **error)
     optimizer.max_norm = options->max_norm;
     optimizer.backbone_multiplier = options->backbone_multiplier;
     trainer->optimizer = dinor1_optimizer_new(trainer->parameters, &optimizer, options->train, error);
-    if (!trainer->optimizer)
+    trainer->gradients =
+        trainer->optimizer ? dinor1_gradients_new(trainer->parameters, trainer->optimizer, error) : NULL;
+    if (!trainer->gradients)
         return FALSE;
-    make_gradients(trainer);
     if (options->average_decay > 0)
-        trainer->average = dinor1_parameters_copy(trainer->parameters);
-    return TRUE;
+        trainer->average = dinor1_parameters_copy(trainer->parameters, error);
+    return options->average_decay == 0 || trainer->average;
 }
 
 static gboolean
@@ -210,6 +189,16 @@ make_text(DinoR1Trainer *trainer, GError **error)
         return TRUE;
     trainer->text = dinor1_class_text_new(trainer->model, trainer->data, trainer->backend, error);
     return trainer->text != NULL;
+}
+
+static gboolean
+open_device(DinoR1Trainer *trainer, GError **error)
+{
+    const gchar *device = trainer->options.device ? trainer->options.device : "auto";
+
+    trainer->options.device = NULL; /* the caller's string */
+    trainer->backend = dinor1_backend_open(device, trainer->options.n_threads, &trainer->device, error);
+    return trainer->backend != NULL;
 }
 
 DinoR1Trainer *
@@ -229,7 +218,8 @@ dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource
     take_ranks(trainer);
     if (!check_options(&trainer->options, error) || !check_data(data, error))
         return NULL;
-    trainer->backend = dinor1_cpu_backend_new(trainer->options.n_threads, dinor1_cpu_detect());
+    if (!open_device(trainer, error))
+        return NULL;
     trainer->memory = dinor1_prompt_memory_new(trainer->config.d_model, trainer->options.memory_size);
     make_loader(trainer, frames);
     make_schedule(trainer);
@@ -246,8 +236,7 @@ dinor1_trainer_free(DinoR1Trainer *trainer)
     if (!trainer)
         return;
     g_clear_pointer(&trainer->step, dinor1_train_step_free);
-    g_free(trainer->gradients);
-    g_free(trainer->sums);
+    g_clear_pointer(&trainer->gradients, dinor1_gradients_free);
     g_free(trainer->patterns);
     g_string_free(trainer->images, TRUE);
     dinor1_class_text_free(trainer->text);
@@ -260,6 +249,7 @@ dinor1_trainer_free(DinoR1Trainer *trainer)
     dinor1_parameters_free(trainer->reference);
     dinor1_parameters_free(trainer->parameters);
     g_clear_pointer(&trainer->backend, dinor1_backend_free);
+    g_free(trainer->device);
     dinor1_coco_unref(trainer->data);
     dinor1_model_unref(trainer->model);
     g_free(trainer);
@@ -286,6 +276,12 @@ dinor1_trainer_uses_grqo(const DinoR1Trainer *trainer)
            (trainer->options.grqo_alpha != 0 || trainer->options.grqo_beta != 0);
 }
 
+const gchar *
+dinor1_trainer_get_device(const DinoR1Trainer *trainer)
+{
+    return trainer->device;
+}
+
 gboolean
 dinor1_trainer_is_done(const DinoR1Trainer *trainer)
 {
@@ -293,70 +289,53 @@ dinor1_trainer_is_done(const DinoR1Trainer *trainer)
 }
 
 /* The reference model is the current one at the start of each epoch. */
-static gboolean
-renew_reference(DinoR1Trainer *trainer, GError **error)
+gboolean
+dinor1_trainer_renew_reference(DinoR1Trainer *trainer, GError **error)
 {
     if (!dinor1_trainer_uses_grqo(trainer) || (trainer->update > 0 && trainer->reference))
         return TRUE;
-    if (trainer->reference) {
-        dinor1_parameters_assign(trainer->reference, trainer->parameters);
-        return TRUE;
-    }
-    trainer->reference = dinor1_parameters_copy(trainer->parameters);
+    if (trainer->reference)
+        return dinor1_parameters_assign(trainer->reference, trainer->parameters, error);
+    trainer->reference = dinor1_parameters_copy(trainer->parameters, error);
     if (!trainer->reference)
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_MEMORY, "not enough memory for the reference model");
+        g_prefix_error(error, "the reference model: ");
     return trainer->reference != NULL;
 }
 
-/* What the optimiser may see: nothing of a parameter that no pass of any rank had a gradient for. */
-static const gfloat **
-summed_gradients(const DinoR1Trainer *trainer)
+/* With the gradients of all ranks. */
+static gboolean
+change_weights(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error)
 {
-    const guint n = dinor1_parameters_get_n(trainer->parameters);
-    const gfloat **gradients = g_new0(const gfloat *, n);
+    const guint64 step = (guint64)trainer->epoch * report->n_steps + trainer->update;
+    const gdouble rate = dinor1_schedule_rate(&trainer->schedule, (guint)step);
 
-    for (guint i = 0; i < n; i++)
-        gradients[i] = trainer->sums[i] > 0 ? trainer->gradients[i] : NULL;
-    return gradients;
-}
+    report->learning_rate = rate * (gdouble)trainer->options.learning_rate;
+    if (!dinor1_optimizer_step(
+            trainer->optimizer, dinor1_gradients_get(trainer->gradients), rate, &report->gradient_norm, error))
+        return FALSE;
+    if (!isfinite(report->gradient_norm)) {
+        const gchar *name = dinor1_gradients_find_not_finite(trainer->gradients);
 
-/* The first parameter with a gradient that is not finite. */
-static const gchar *
-find_not_finite(const DinoR1Trainer *trainer)
-{
-    for (guint i = 0; i < dinor1_parameters_get_n(trainer->parameters); i++) {
-        const DinoR1Parameter *parameter = dinor1_parameters_get(trainer->parameters, i);
-
-        for (gint64 k = 0; trainer->gradients[i] && k < dinor1_shape_size(&parameter->shape); k++)
-            if (!isfinite(trainer->gradients[i][k]))
-                return parameter->name;
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
+            "epoch %u, update %u: the gradient of %s is not finite with images %s; the weights are as before this "
+            "update",
+            trainer->epoch, trainer->update, name ? name : "all parameters together", trainer->images->str);
+        return FALSE;
     }
-    return "all parameters together";
+    return !trainer->average || dinor1_average_update(trainer->average, trainer->parameters,
+                                    (gdouble)trainer->options.average_decay, step, error);
 }
 
 static gboolean
 apply_gradients(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **error)
 {
-    const guint64 step = (guint64)trainer->epoch * report->n_steps + trainer->update;
-    const gdouble rate = dinor1_schedule_rate(&trainer->schedule, (guint)step);
-    g_autofree const gfloat **gradients = NULL;
+    const DinoR1TrainRanks *ranks = dinor1_trainer_get_ranks(trainer);
+    GError *mine = NULL;
 
-    if (!dinor1_ranks_sum(dinor1_trainer_get_ranks(trainer), trainer->sums, trainer->n_sums, error))
+    if (!dinor1_gradients_sum(trainer->gradients, ranks, error))
         return FALSE;
-    gradients = summed_gradients(trainer);
-    report->learning_rate = rate * (gdouble)trainer->options.learning_rate;
-    report->gradient_norm =
-        dinor1_optimizer_step(trainer->optimizer, gradients, rate, dinor1_cpu_backend_get_pool(trainer->backend));
-    if (!isfinite(report->gradient_norm)) {
-        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_FAILED,
-            "epoch %u, update %u: the gradient of %s is not finite with images %s; the weights are as before this "
-            "update",
-            trainer->epoch, trainer->update, find_not_finite(trainer), trainer->images->str);
-        return FALSE;
-    }
-    if (trainer->average)
-        dinor1_average_update(trainer->average, trainer->parameters, (gdouble)trainer->options.average_decay, step);
-    return TRUE;
+    change_weights(trainer, report, &mine);
+    return dinor1_ranks_agree(ranks, mine, error);
 }
 
 gboolean
@@ -371,11 +350,11 @@ dinor1_trainer_step(DinoR1Trainer *trainer, DinoR1TrainReport *report, GError **
         .epoch = trainer->epoch, .step = trainer->update, .n_steps = dinor1_trainer_count_updates(trainer)};
     if (dinor1_trainer_is_done(trainer))
         return refuse(error, "all epochs are done");
-    renew_reference(trainer, &mine);
+    dinor1_trainer_renew_reference(trainer, &mine);
     if (!dinor1_ranks_agree(dinor1_trainer_get_ranks(trainer), mine, error))
         return FALSE;
     g_string_truncate(trainer->images, 0);
-    memset(trainer->sums, 0, trainer->n_sums * sizeof *trainer->sums);
+    dinor1_gradients_begin(trainer->gradients);
     for (guint i = first; i < MIN(n_batches, first + trainer->options.accumulate); i++)
         if (!dinor1_trainer_run_pass(trainer, i, report, error))
             return FALSE;
@@ -397,7 +376,7 @@ dinor1_trainer_describe(DinoR1Trainer *trainer, guint64 *n_trained, guint64 *n_p
         const guint64 n = (guint64)dinor1_shape_size(&dinor1_parameters_get(trainer->parameters, i)->shape);
 
         *n_parameters += n;
-        *n_trained += trainer->gradients[i] ? n : 0;
+        *n_trained += dinor1_optimizer_trains(trainer->optimizer, i) ? n : 0;
     }
     *n_steps_per_epoch = dinor1_trainer_count_updates(trainer);
 }

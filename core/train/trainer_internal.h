@@ -5,6 +5,7 @@
 
 #include "data/loader.h"
 #include "train/class_text.h"
+#include "train/gradients.h"
 #include "train/optimizer.h"
 #include "train/ranks.h"
 #include "train/step.h"
@@ -22,17 +23,16 @@ struct _DinoR1Trainer {
     DinoR1TrainRanks ranks;
     DinoR1Loader *loader;
     DinoR1Backend *backend;
+    gchar *device; /* the backend's, for people */
     DinoR1Parameters *parameters;
     DinoR1Parameters *average;   /* NULL = none */
     DinoR1Parameters *reference; /* of the epoch; NULL before GRQO starts */
     DinoR1Optimizer *optimizer;
     DinoR1Schedule schedule;
     DinoR1PromptMemory *memory;
-    DinoR1ClassText *text; /* NULL = no contrastive loss */
-    gfloat *sums;          /* [n_sums]: [n parameters] passes of an update with a gradient for each, then gradients */
-    gsize n_sums;
-    gfloat **gradients;    /* [n parameters] in sums: over the forward passes of an update; NULL = not trained */
-    DinoR1TrainStep *step; /* planned for step_spec */
+    DinoR1ClassText *text;      /* NULL = no contrastive loss */
+    DinoR1Gradients *gradients; /* of the update at work */
+    DinoR1TrainStep *step;      /* planned for step_spec */
     DinoR1TrainSpec step_spec;
     DinoR1ImageSize *step_sizes;
     GString *images;     /* ids of those of the update at work */
@@ -46,6 +46,8 @@ guint dinor1_trainer_count_updates(const DinoR1Trainer *trainer);
 const DinoR1TrainRanks *dinor1_trainer_get_ranks(const DinoR1Trainer *trainer);
 /* Whether the next update has the losses of GRQO. */
 gboolean dinor1_trainer_uses_grqo(const DinoR1Trainer *trainer);
+/* Brings the reference model up to the next update, if that needs one. */
+gboolean dinor1_trainer_renew_reference(DinoR1Trainer *trainer, GError **error);
 /* One forward and backward pass over batch @number of the epoch: adds to the gradients, the memory and @report. */
 gboolean dinor1_trainer_run_pass(DinoR1Trainer *trainer, guint number, DinoR1TrainReport *report, GError **error);
 

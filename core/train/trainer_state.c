@@ -90,12 +90,22 @@ put_facts(Contents *contents, const DinoR1Trainer *trainer)
     }
 }
 
+static gboolean
+fetch_all(const DinoR1Trainer *trainer, GError **error)
+{
+    return dinor1_parameters_fetch(trainer->parameters, error) &&
+           (!trainer->average || dinor1_parameters_fetch(trainer->average, error)) &&
+           (!trainer->reference || dinor1_parameters_fetch(trainer->reference, error));
+}
+
 gboolean
 dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **error)
 {
     g_auto(Contents) contents = {g_array_new(FALSE, FALSE, sizeof(DinoR1StoredTensor)), g_string_chunk_new(4096),
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free)};
 
+    if (!fetch_all(trainer, error))
+        return FALSE;
     put(&contents, "format", FORMAT);
     put_facts(&contents, trainer);
     put(&contents, "epoch", "%u", trainer->epoch);
@@ -104,9 +114,9 @@ dinor1_trainer_save(const DinoR1Trainer *trainer, const gchar *path, GError **er
     append_parameters(&contents, "average.", trainer->average);
     append_parameters(&contents, "reference.", trainer->reference);
     append_memory(&contents, trainer);
-    dinor1_optimizer_store(trainer->optimizer, contents.tensors, contents.names, contents.metadata);
-    return dinor1_safetensors_write(path, (const DinoR1StoredTensor *)(gconstpointer)contents.tensors->data,
-        contents.tensors->len, contents.metadata, error);
+    return dinor1_optimizer_store(trainer->optimizer, contents.tensors, contents.names, contents.metadata, error) &&
+           dinor1_safetensors_write(path, (const DinoR1StoredTensor *)(gconstpointer)contents.tensors->data,
+               contents.tensors->len, contents.metadata, error);
 }
 
 static gboolean
@@ -126,7 +136,7 @@ read_parameters(const DinoR1Safetensors *file, const gchar *prefix, DinoR1Parame
         }
         memcpy(parameter->data, stored->data, size);
     }
-    return TRUE;
+    return !parameters || dinor1_parameters_send(parameters, error);
 }
 
 static gboolean
@@ -223,8 +233,9 @@ dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error)
         !read_parameters(file, "average.", trainer->average, error) ||
         !dinor1_optimizer_restore(trainer->optimizer, file, error) || !read_memory(file, trainer, error))
         return FALSE;
-    if (!trainer->reference && epoch >= trainer->options.grqo_start && update > 0)
-        trainer->reference = dinor1_parameters_copy(trainer->parameters);
+    if (!trainer->reference && epoch >= trainer->options.grqo_start && update > 0 &&
+        !(trainer->reference = dinor1_parameters_copy(trainer->parameters, error)))
+        return FALSE;
     if (update > 0 && !read_parameters(file, "reference.", trainer->reference, error))
         return FALSE;
     trainer->epoch = epoch;
@@ -237,6 +248,6 @@ dinor1_trainer_export(const DinoR1Trainer *trainer, const gchar *directory, gboo
 {
     const DinoR1Parameters *best = trainer->average ? trainer->average : trainer->parameters;
 
-    return dinor1_export_model(
-        dinor1_model_get_path(trainer->model), &trainer->config, TRUE, best, directory, half, error);
+    return dinor1_parameters_fetch(best, error) && dinor1_export_model(dinor1_model_get_path(trainer->model),
+                                                       &trainer->config, TRUE, best, directory, half, error);
 }

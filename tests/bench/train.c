@@ -7,7 +7,7 @@
  *
  *     bench-train [OPTION…] MODEL_DIRECTORY BATCH.safetensors…
  */
-#include "backend/cpu/cpu.h"
+#include "backend/device.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
 #include "train/optimizer.h"
@@ -22,6 +22,7 @@
 typedef struct {
     gboolean grqo, recompute, profile;
     gint threads, steps;
+    gchar *device;
 } Options;
 
 /* One batch as generate_training.py stores it. */
@@ -187,13 +188,15 @@ load_parameters(Bench *bench, const Batch *batch, GError **error)
         return FALSE;
     parameter = dinor1_parameters_lookup(bench->parameters, "denoising_label_embedding.weight");
     memcpy(parameter->data, labels->data, MIN(labels->size, (gsize)dinor1_shape_size(&parameter->shape) * 4));
-    return TRUE;
+    return dinor1_parameters_place(bench->parameters, bench->backend, error);
 }
 
 /* What the trainer does for one update of one batch. */
 static gboolean
 run_step(Bench *bench, const Batch *batch, DinoR1TrainLosses *losses, GError **error)
 {
+    gdouble norm;
+
     if (bench->planned != batch) {
         const gdouble start = now();
 
@@ -204,11 +207,10 @@ run_step(Bench *bench, const Batch *batch, DinoR1TrainLosses *losses, GError **e
         bench->planned = batch;
         bench->plan_seconds += now() - start;
     }
-    if (!dinor1_train_step_run(bench->step, &batch->batch, losses, error))
-        return FALSE;
-    dinor1_optimizer_step(
-        bench->optimizer, dinor1_train_step_get_gradients(bench->step), 1, dinor1_cpu_backend_get_pool(bench->backend));
-    return TRUE;
+    /* The last update of a device is waited for, so that the time is that of what was done. */
+    return dinor1_train_step_run(bench->step, &batch->batch, losses, error) &&
+           dinor1_optimizer_step(bench->optimizer, dinor1_train_step_get_gradients(bench->step), 1, &norm, error) &&
+           bench->backend->klass->sync(bench->backend, error);
 }
 
 static gint
@@ -272,8 +274,8 @@ measure(Bench *bench, const Batch *batches, gint n_batches, GError **error)
     bench->optimizer = dinor1_optimizer_new(bench->parameters, &options, NULL, error);
     if (!bench->optimizer)
         return FALSE;
-    if (bench->options->grqo)
-        bench->reference = dinor1_parameters_copy(bench->parameters);
+    if (bench->options->grqo && !(bench->reference = dinor1_parameters_copy(bench->parameters, error)))
+        return FALSE;
     for (gint i = 0; i < n_batches + bench->options->steps; i++) {
         if (i == n_batches) {
             start = now();
@@ -302,7 +304,9 @@ run(const Options *options, gchar **paths, GError **error)
     gboolean done = bench.model != NULL;
 
     if (done)
-        bench.backend = dinor1_cpu_backend_new((guint)options->threads, dinor1_cpu_detect());
+        bench.backend =
+            dinor1_backend_open(options->device ? options->device : "cpu", (guint)options->threads, NULL, error);
+    done = bench.backend != NULL;
     for (gint i = 0; done && i < n_batches; i++)
         done = load_batch(&bench, paths[i + 1], &batches[i], error);
     done = done && load_parameters(&bench, &batches[0], error) && measure(&bench, batches, n_batches, error);
@@ -325,6 +329,7 @@ main(int argc, char **argv)
         {"recompute", 0, 0, G_OPTION_ARG_NONE, &options.recompute, "compute activations again", NULL},
         {"profile", 0, 0, G_OPTION_ARG_NONE, &options.profile, "print time by module and op", NULL},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "threads (0 = all)", "N"},
+        {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, "cpu, cuda or cuda:N (cpu)", "DEVICE"},
         {"steps", 0, 0, G_OPTION_ARG_INT, &options.steps, "timed steps, after one round that is not (3)", "N"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, "MODEL_DIRECTORY BATCH…"},
         {NULL},

@@ -89,22 +89,6 @@ succeeds inspect --model run/model
 succeeds detect images/ball.png --model run/model --prompt 'round=10,10,20,20'
 fails 2 "holds a run already" finetune tiny.yaml
 
-# stop_after SIGNAL LINES FOLDER ARGUMENT...: a run that gets the signal when its log has so many lines
-stop_after() {
-    local signal=$1 lines=$2 folder=$3 pid
-    shift 3
-    # A shell tells what it runs in the background to ignore SIGINT.
-    env --default-signal=INT "$dinor1" finetune "${config:-tiny.yaml}" --output "$folder" "$@" >out 2>err &
-    pid=$!
-    until [ "$(wc -l 2>/dev/null <"$folder/log.jsonl" || echo 0)" -ge "$lines" ]; do
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.02
-    done
-    kill -s "$signal" "$pid" 2>/dev/null
-    status=0
-    wait "$pid" 2>/dev/null || status=$?
-}
-
 # Killed with no warning, twice, and resumed.
 stop_after KILL 2 killed
 equals 'killed' 137 "$status"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Sourced by the tests of training and evaluation, after lib.sh: four small pictures and two frames of a clip with
-# annotations in train.json, the model dino-r1-visual, and a configuration that trains it on them, tiny.yaml, of 13 lines.
+# annotations in train.json, the model dino-r1-visual, a configuration that trains it on them, tiny.yaml, of 13 lines, and a
+# function that stops a run.
 make_model dino-r1-visual
 mkdir images
 for pattern in ball smpte circular pinwheel; do
@@ -43,3 +44,19 @@ negatives: 2
 save_every: 1
 grqo: {start: 1}
 YAML
+
+# stop_after SIGNAL LINES FOLDER ARGUMENT...: a run that gets the signal when its log has so many lines
+stop_after() {
+    local signal=$1 lines=$2 folder=$3 pid
+    shift 3
+    # A shell tells what it runs in the background to ignore SIGINT.
+    env --default-signal=INT "$dinor1" finetune "${config:-tiny.yaml}" --output "$folder" "$@" >out 2>err &
+    pid=$!
+    until [ "$(wc -l 2>/dev/null <"$folder/log.jsonl" || echo 0)" -ge "$lines" ]; do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.02
+    done
+    kill -s "$signal" "$pid" 2>/dev/null
+    status=0
+    wait "$pid" 2>/dev/null || status=$?
+}

@@ -71,6 +71,7 @@ make_trainer(const gchar *kinds, guint grqo_start, gboolean skip_bad, guint *cou
     config->shortest_edge = 48; /* the golden model's 800 take minutes */
     config->longest_edge = 64;
     dinor1_train_options_init(&options);
+    options.device = "cpu";
     options.n_threads = 1;
     options.n_workers = 0;
     options.epochs = 2;

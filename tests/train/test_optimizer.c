@@ -1,8 +1,9 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * AdamW against torch.optim.AdamW, schedules, parameters and their average.
+ * AdamW against torch.optim.AdamW, schedules, parameters and their average; on the CPU and on the emulated GPU.
  */
+#include "backend/device.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
 #include "train/optimizer.h"
@@ -15,6 +16,7 @@
 
 #define N_SMALL 6
 #define LARGEST 8
+#define ROW     16 /* floats: 64 bytes */
 
 /* What ten steps of torch.optim.AdamW make of cos(k + t) with the gradients sin(3k + t + step) / 2, t the tensor's
  * number and k the element's: lr 0.01, a tenth of it for the backbone, weight decay 0.05 for matrices. */
@@ -41,12 +43,20 @@ static const struct {
 
 typedef struct {
     DinoR1Model *model;
+    DinoR1Backend *backend;
     DinoR1Parameters *parameters; /* the small ones */
-    DinoR1Pool *pool;
     gchar *directory;
     gfloat gradients[N_SMALL][LARGEST];
-    const gfloat *pointers[N_SMALL];
+    gfloat *memory;                  /* [N_SMALL][ROW] on the backend */
+    const gfloat *pointers[N_SMALL]; /* in that */
 } Fixture;
+
+/* What a test gets as data. */
+typedef struct {
+    const gchar *device;
+    gfloat max_norm;
+    const gchar *model;
+} Job;
 
 static DinoR1Model *
 load_model(const gchar *name)
@@ -59,10 +69,21 @@ load_model(const gchar *name)
     return model;
 }
 
+static DinoR1Backend *
+open_backend(const gchar *device, guint n_threads)
+{
+    g_autoptr(GError) error = NULL;
+    DinoR1Backend *backend = dinor1_backend_open(device, n_threads, NULL, &error);
+
+    g_assert_no_error(error);
+    return backend;
+}
+
 static DinoR1Parameters *
-new_small(const DinoR1Config *config)
+new_small(const DinoR1Config *config, DinoR1Backend *backend)
 {
     DinoR1Parameters *parameters = dinor1_parameters_new(config, NULL, 1);
+    g_autoptr(GError) place_error = NULL;
 
     for (guint t = 0; t < N_SMALL; t++) {
         g_autoptr(GError) error = NULL;
@@ -74,18 +95,23 @@ new_small(const DinoR1Config *config)
             ((gfloat *)view.data)[k] = (gfloat)cos((gdouble)(k + t));
     }
     dinor1_parameters_freeze(parameters);
+    dinor1_parameters_place(parameters, backend, &place_error);
+    g_assert_no_error(place_error);
     return parameters;
 }
 
 static void
 set_up(Fixture *fixture, gconstpointer data)
 {
+    const Job *job = data;
+
     fixture->model = load_model("dino-r1-visual");
-    fixture->parameters = new_small(dinor1_model_get_config(fixture->model));
-    fixture->pool = dinor1_pool_new(2);
+    fixture->backend = open_backend(job->device, 2);
+    fixture->parameters = new_small(dinor1_model_get_config(fixture->model), fixture->backend);
+    fixture->memory = fixture->backend->klass->alloc(fixture->backend, N_SMALL * ROW * sizeof(gfloat), NULL);
     fixture->directory = g_dir_make_tmp("dinor1-XXXXXX", NULL);
     for (guint t = 0; t < N_SMALL; t++)
-        fixture->pointers[t] = fixture->gradients[t];
+        fixture->pointers[t] = fixture->memory + t * ROW;
 }
 
 static void
@@ -100,8 +126,9 @@ tear_down(Fixture *fixture, gconstpointer data)
     }
     g_assert_cmpint(g_rmdir(fixture->directory), ==, 0);
     g_free(fixture->directory);
-    dinor1_pool_free(fixture->pool);
+    fixture->backend->klass->release(fixture->backend, fixture->memory);
     dinor1_parameters_free(fixture->parameters);
+    dinor1_backend_free(fixture->backend);
     dinor1_model_unref(fixture->model);
 }
 
@@ -128,18 +155,37 @@ new_optimizer(DinoR1Parameters *parameters, gfloat max_norm)
     return optimizer;
 }
 
+/* A step with the gradients as they are. */
+static gdouble
+step_along(Fixture *fixture, DinoR1Optimizer *optimizer)
+{
+    const DinoR1BackendClass *klass = fixture->backend->klass;
+    g_autoptr(GError) error = NULL;
+    gdouble norm;
+
+    for (guint t = 0; t < N_SMALL; t++) {
+        klass->upload(
+            fixture->backend, fixture->memory + t * ROW, fixture->gradients[t], sizeof fixture->gradients[t], &error);
+        g_assert_no_error(error);
+    }
+    dinor1_optimizer_step(optimizer, fixture->pointers, 1, &norm, &error);
+    g_assert_no_error(error);
+    return norm;
+}
+
 static gdouble
 step(Fixture *fixture, DinoR1Optimizer *optimizer, guint number)
 {
     for (guint t = 0; t < N_SMALL; t++)
         for (guint k = 0; k < LARGEST; k++)
             fixture->gradients[t][k] = (gfloat)(0.5 * sin(3.0 * k + t + number));
-    return dinor1_optimizer_step(optimizer, fixture->pointers, 1, fixture->pool);
+    return step_along(fixture, optimizer);
 }
 
 static void
 compare_small(const Fixture *fixture, gboolean clipped)
 {
+    g_assert_true(dinor1_parameters_fetch(fixture->parameters, NULL));
     for (guint t = 0; t < N_SMALL; t++) {
         const DinoR1Parameter *parameter = dinor1_parameters_get(fixture->parameters, t);
 
@@ -153,7 +199,7 @@ compare_small(const Fixture *fixture, gboolean clipped)
 static void
 test_adamw(Fixture *fixture, gconstpointer data)
 {
-    const gfloat max_norm = *(const gfloat *)data;
+    const gfloat max_norm = ((const Job *)data)->max_norm;
     g_autoptr(DinoR1Optimizer) optimizer = new_optimizer(fixture->parameters, max_norm);
     gdouble norm = 0;
 
@@ -171,6 +217,7 @@ static void
 snapshot(const Fixture *fixture, gfloat values[N_SMALL][LARGEST])
 {
     memset(values, 0, sizeof(gfloat) * N_SMALL * LARGEST);
+    g_assert_true(dinor1_parameters_fetch(fixture->parameters, NULL));
     for (guint t = 0; t < N_SMALL; t++) {
         const DinoR1Parameter *parameter = dinor1_parameters_get(fixture->parameters, t);
 
@@ -190,7 +237,7 @@ test_not_finite(Fixture *fixture, gconstpointer data)
 
         snapshot(fixture, before);
         fixture->gradients[3][i % 8] = bad;
-        g_assert_false(isfinite(dinor1_optimizer_step(optimizer, fixture->pointers, 1, fixture->pool)));
+        g_assert_false(isfinite(step_along(fixture, optimizer)));
         snapshot(fixture, after);
         g_assert_cmpmem(before, sizeof before, after, sizeof after);
         step(fixture, optimizer, i);
@@ -253,8 +300,10 @@ test_restore(Fixture *fixture, gconstpointer data)
 
     for (guint i = 0; i < 4; i++)
         step(fixture, first, i);
-    kept = dinor1_parameters_copy(fixture->parameters);
-    dinor1_optimizer_store(first, tensors, names, metadata);
+    kept = dinor1_parameters_copy(fixture->parameters, &error);
+    g_assert_no_error(error);
+    dinor1_optimizer_store(first, tensors, names, metadata, &error);
+    g_assert_no_error(error);
     g_assert_cmpuint(tensors->len, ==, 2 * N_SMALL);
     dinor1_safetensors_write(
         path, (const DinoR1StoredTensor *)(gconstpointer)tensors->data, tensors->len, metadata, &error);
@@ -263,7 +312,8 @@ test_restore(Fixture *fixture, gconstpointer data)
         step(fixture, first, i);
     snapshot(fixture, expected);
 
-    dinor1_parameters_assign(fixture->parameters, kept);
+    dinor1_parameters_assign(fixture->parameters, kept, &error);
+    g_assert_no_error(error);
     second = new_optimizer(fixture->parameters, 0.1f);
     file = dinor1_safetensors_open(path, &error);
     g_assert_no_error(error);
@@ -305,8 +355,8 @@ train_large(const DinoR1Config *config, guint n_threads, gdouble *norm)
 {
     const DinoR1Shape shape = DINOR1_SHAPE(411, 257);
     const gsize n = 411 * 257;
+    g_autoptr(DinoR1Backend) backend = open_backend("cpu", n_threads);
     g_autoptr(DinoR1Parameters) parameters = dinor1_parameters_new(config, NULL, 5);
-    g_autoptr(DinoR1Pool) pool = dinor1_pool_new(n_threads);
     g_autoptr(DinoR1Optimizer) optimizer = NULL;
     g_autofree gfloat *gradient = g_new(gfloat, n);
     const gfloat *gradients[] = {gradient};
@@ -315,11 +365,12 @@ train_large(const DinoR1Config *config, guint n_threads, gdouble *norm)
 
     g_assert_true(dinor1_parameters_find(parameters, "model.enc_output.weight", &shape, &view, NULL));
     dinor1_parameters_freeze(parameters);
+    g_assert_true(dinor1_parameters_place(parameters, backend, NULL));
     optimizer = new_optimizer(parameters, 0.1f);
     for (gint i = 0; i < 2; i++) {
         for (gsize k = 0; k < n; k++)
             gradient[k] = dinor1_rng_normal(&rng);
-        *norm = dinor1_optimizer_step(optimizer, gradients, 1, pool);
+        g_assert_true(dinor1_optimizer_step(optimizer, gradients, 1, norm, NULL));
     }
     return g_memdup2(view.data, n * sizeof(gfloat));
 }
@@ -369,14 +420,16 @@ test_cosine(void)
 static void
 test_average(Fixture *fixture, gconstpointer data)
 {
-    g_autoptr(DinoR1Parameters) average = dinor1_parameters_copy(fixture->parameters);
+    g_autoptr(DinoR1Parameters) average = dinor1_parameters_copy(fixture->parameters, NULL);
     const guint64 steps[] = {0, 5, 1000};
     const gdouble decays[] = {0.1, 0.4, 0.9};
     gdouble expected = 1; /* cos(0) */
 
     for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
         dinor1_parameters_get(fixture->parameters, 0)->data[0] = (gfloat)i + 3;
-        dinor1_average_update(average, fixture->parameters, 0.9, steps[i]);
+        g_assert_true(dinor1_parameters_send(fixture->parameters, NULL));
+        g_assert_true(dinor1_average_update(average, fixture->parameters, 0.9, steps[i], NULL));
+        g_assert_true(dinor1_parameters_fetch(average, NULL));
         expected = decays[i] * expected + (1 - decays[i]) * (i + 3.0);
         g_assert_cmpfloat_with_epsilon((gdouble)dinor1_parameters_get(average, 0)->data[0], expected, 1e-6);
     }
@@ -430,7 +483,7 @@ copy_file(const gchar *from, const gchar *to, const gchar *name)
 static void
 test_save(Fixture *fixture, gconstpointer data)
 {
-    g_autoptr(DinoR1Model) model = load_model(data), loaded = NULL;
+    g_autoptr(DinoR1Model) model = load_model(((const Job *)data)->model), loaded = NULL;
     g_autoptr(DinoR1Parameters) parameters = complete(model, 1);
     g_autoptr(GError) error = NULL;
 
@@ -505,29 +558,43 @@ test_order_of_requests(Fixture *fixture, gconstpointer data)
     g_assert_true(differs);
 }
 
+#define ADD(path, job, func) g_test_add(path, Fixture, job, set_up, func, tear_down)
+
+static void
+add_on(const gchar *prefix, const Job *job, void (*func)(Fixture *, gconstpointer))
+{
+    g_autofree gchar *path = g_strdup_printf("/%s/%s", prefix, job->device);
+
+    ADD(path, job, func);
+}
+
 int
 main(int argc, char **argv)
 {
-    const gfloat max_norms[] = {0.1f, 0, 10};
+    static const Job clipped[] = {{"cpu", 0.1f, NULL}, {"cuda-host", 0.1f, NULL}};
+    static const Job unlimited[] = {{"cpu", 0, NULL}, {"cuda-host", 0, NULL}};
+    static const Job below[] = {{"cpu", 10, NULL}, {"cuda-host", 10, NULL}};
+    static const Job visual = {"cpu", 0, "dino-r1-visual"}, text = {"cpu", 0, "dino-r1"};
 
     g_test_init(&argc, &argv, NULL);
-#define ADD(path, data, func) g_test_add(path, Fixture, data, set_up, func, tear_down)
-    ADD("/optimizer/adamw/clipped", &max_norms[0], test_adamw);
-    ADD("/optimizer/adamw/unlimited", &max_norms[1], test_adamw);
-    ADD("/optimizer/adamw/below-the-limit", &max_norms[2], test_adamw);
-    ADD("/optimizer/not-finite", NULL, test_not_finite);
-    ADD("/optimizer/no-gradient", NULL, test_no_gradient);
-    ADD("/optimizer/patterns", NULL, test_patterns);
-    ADD("/optimizer/restore", NULL, test_restore);
-    ADD("/optimizer/restore-refuses", NULL, test_restore_refuses);
-    ADD("/optimizer/threads", NULL, test_threads);
+    for (guint i = 0; i < G_N_ELEMENTS(clipped); i++) {
+        add_on("optimizer/adamw/clipped", &clipped[i], test_adamw);
+        add_on("optimizer/adamw/unlimited", &unlimited[i], test_adamw);
+        add_on("optimizer/adamw/below-the-limit", &below[i], test_adamw);
+        add_on("optimizer/not-finite", &clipped[i], test_not_finite);
+        add_on("optimizer/no-gradient", &clipped[i], test_no_gradient);
+        add_on("optimizer/patterns", &clipped[i], test_patterns);
+        add_on("optimizer/restore", &clipped[i], test_restore);
+        add_on("optimizer/restore-refuses", &clipped[i], test_restore_refuses);
+        add_on("parameters/average", &clipped[i], test_average);
+    }
+    ADD("/optimizer/threads", &clipped[0], test_threads);
     g_test_add_func("/schedule/multi-step", test_multi_step);
     g_test_add_func("/schedule/cosine", test_cosine);
-    ADD("/parameters/average", NULL, test_average);
-    ADD("/parameters/frozen", NULL, test_frozen);
-    ADD("/parameters/save/visual", "dino-r1-visual", test_save);
-    ADD("/parameters/save/text", "dino-r1", test_save);
-    ADD("/parameters/fresh-prompt-encoder", NULL, test_fresh_prompt_encoder);
-    ADD("/parameters/order-of-requests", NULL, test_order_of_requests);
+    ADD("/parameters/frozen", &clipped[0], test_frozen);
+    ADD("/parameters/save/visual", &visual, test_save);
+    ADD("/parameters/save/text", &text, test_save);
+    ADD("/parameters/fresh-prompt-encoder", &clipped[0], test_fresh_prompt_encoder);
+    ADD("/parameters/order-of-requests", &clipped[0], test_order_of_requests);
     return g_test_run();
 }

@@ -108,7 +108,8 @@ typedef struct {
     guint64 seed;
     guint n_ranks, batch_size, accumulate, grqo_start, epochs;
     gboolean augment;
-    const gchar *kinds; /* of the images */
+    const gchar *kinds;  /* of the images */
+    const gchar *device; /* of the ranks; NULL = the CPU, as of the one process */
 } Job;
 
 /* One rank, or the process that is alone. */
@@ -171,6 +172,7 @@ train(gpointer data)
     g_assert_no_error(run->error);
     dinor1_train_options_init(&options);
     options.seed = job->seed;
+    options.device = run->ranks.n_ranks > 1 && job->device ? job->device : "cpu";
     options.n_threads = 1;
     options.n_workers = 0;
     options.epochs = job->epochs;
@@ -321,6 +323,7 @@ main(int argc, char **argv)
         {"some-empty", "training/model", 1, 2, 4, 1, 1, 3, FALSE, "bebeebbebe"},
         {"blank", "training/model", 1, 3, 4, 1, 1, 2, FALSE, "bbbbb"}, /* the last batch has one image */
         {"text", "models/dino-r1", 1, 2, 4, 1, 1, 3, FALSE, "bbbbbbbb"},
+        {"device", "training/model", 1, 2, 4, 1, 0, 1, FALSE, "bbbb", "cuda-host"},
     };
     static const Job bad = {"bad", "training/model", 1, 2, 4, 1, 100, 1, FALSE, "bbbxbb"};
 

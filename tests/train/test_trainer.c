@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A whole training: it goes on from a checkpoint to the last bit, if nothing that its numbers depend on has changed;
- * and an update that fails leaves everything as it was.
+ * and an update that fails leaves everything as it was. On the emulated GPU it goes on, too, to the tolerance.
  */
 #include "io/safetensors.h"
 #include "model/model_internal.h"
@@ -36,6 +36,7 @@ set_up(Fixture *fixture, const gchar *model)
     g_assert_no_error(error);
     fixture->data = small_data("bbebbb");
     dinor1_train_options_init(&fixture->options);
+    fixture->options.device = "cpu";
     fixture->options.n_threads = 1;
     fixture->options.n_workers = 0;
     fixture->options.epochs = 2;
@@ -116,6 +117,73 @@ test_resume(gconstpointer data)
         for (guint i = n; i < N_UPDATES; i++)
             g_assert_cmpfloat(step(second), ==, losses[i]);
     }
+    tear_down(&fixture);
+}
+
+#define LOSS 1e-4 /* relative to losses above 1 */
+/* The same of the gradient's norm: at first, and later, when rounding may have put a sampling point or a unit on the
+ * other side of its kink (as in test_ranks.c). */
+#define FIRST_NORM 1e-4
+#define NORM       1e-2
+
+static void
+compare_device(const gchar *what, gdouble actual, gdouble expected, gdouble tolerance)
+{
+    if (!(fabs(actual - expected) <= tolerance * MAX(1, fabs(expected))))
+        g_error("%s: %.9g instead of %.9g", what, actual, expected);
+}
+
+static void
+step_report(DinoR1Trainer *trainer, DinoR1TrainReport *report)
+{
+    g_autoptr(GError) error = NULL;
+
+    dinor1_trainer_step(trainer, report, &error);
+    g_assert_no_error(error);
+}
+
+/* The update after that of the checkpoint, on another device than the one before; and a checkpoint again. */
+static void
+go_on(const Fixture *fixture, const gchar *device, const DinoR1TrainReport *expected, gdouble norm)
+{
+    DinoR1TrainOptions options = fixture->options;
+    g_autoptr(DinoR1Trainer) trainer = NULL;
+    g_autoptr(GError) error = NULL;
+    DinoR1TrainReport report;
+
+    options.device = device;
+    trainer = new_trainer(fixture, &options);
+    if (g_file_test(fixture->checkpoint, G_FILE_TEST_EXISTS))
+        dinor1_trainer_resume(trainer, fixture->checkpoint, &error);
+    g_assert_no_error(error);
+    step_report(trainer, &report);
+    g_test_message("%s: loss %.9g, norm %.9g", dinor1_trainer_get_device(trainer), report.loss, report.gradient_norm);
+    compare_device("loss", report.loss, expected->loss, LOSS);
+    compare_device("advantage", report.loss_advantage, expected->loss_advantage, LOSS);
+    compare_device("KL", report.loss_kl, expected->loss_kl, LOSS);
+    compare_device("norm", report.gradient_norm, expected->gradient_norm, norm);
+    save(trainer, fixture->checkpoint);
+}
+
+/* Two passes an update, a moving average, GRQO from the second epoch on: its reference is made on the device, and in
+ * the checkpoint that the last update goes on from. */
+static void
+test_devices(void)
+{
+    const gchar *const devices[] = {"cpu", "cuda-host", "cuda-host", "cpu"};
+    DinoR1TrainReport reports[G_N_ELEMENTS(devices)];
+    g_autoptr(DinoR1Trainer) whole = NULL;
+    Fixture fixture;
+
+    set_up(&fixture, "training/model");
+    fixture.options.accumulate = 2;
+    whole = new_trainer(&fixture, &fixture.options);
+    for (guint i = 0; i < G_N_ELEMENTS(devices); i++)
+        step_report(whole, &reports[i]);
+    g_assert_true(dinor1_trainer_is_done(whole));
+    g_assert_true(reports[3].loss_kl != 0);
+    for (guint i = 0; i < G_N_ELEMENTS(devices); i++)
+        go_on(&fixture, devices[i], &reports[i], i < 2 ? FIRST_NORM : NORM);
     tear_down(&fixture);
 }
 
@@ -425,6 +493,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/trainer/resume", "training/model", test_resume);
     g_test_add_data_func("/trainer/resume/text", "models/dino-r1", test_resume);
+    g_test_add_func("/trainer/devices", test_devices);
     g_test_add_func("/trainer/other-options", test_other_options);
     g_test_add_func("/trainer/other-data", test_other_data);
     g_test_add_func("/trainer/same-numbers", test_same_numbers);

@@ -3,9 +3,10 @@
  *
  * A training step against what autograd computed through the published classes (tests/golden/generate_training.py):
  * costs, matches, every term of the loss, every gradient, and ten steps of AdamW; for SFT, for GRQO, and with names for
- * the contrastive loss.
+ * the contrastive loss; on every level of the CPU, or, with "cuda-host" as its argument, on the emulated GPU.
  */
 #include "backend/cpu/cpu.h"
+#include "backend/device.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
 #include "train/class_text.h"
@@ -29,14 +30,17 @@ typedef struct {
     const gchar *name;
     DinoR1CpuFlags flags;
     guint n_threads;
+    const gchar *device; /* NULL = the CPU with these flags */
 } Level;
 
 static const Level levels[] = {
-    {"reference", 0, 1},
-    {"generic", DINOR1_CPU_FAST, 2},
-    {"avx2", DINOR1_CPU_FAST | DINOR1_CPU_AVX2, 2},
-    {"avx512", DINOR1_CPU_ALL, 2},
+    {"reference", 0, 1, NULL},
+    {"generic", DINOR1_CPU_FAST, 2, NULL},
+    {"avx2", DINOR1_CPU_FAST | DINOR1_CPU_AVX2, 2, NULL},
+    {"avx512", DINOR1_CPU_ALL, 2, NULL},
 };
+
+static const Level emulated = {"cuda-host", 0, 1, "cuda-host"};
 
 /* One run of the golden data on one level. */
 typedef struct {
@@ -171,8 +175,10 @@ writable(DinoR1Parameters *parameters, guint index)
 static DinoR1Parameters *
 make_reference(const DinoR1Parameters *parameters)
 {
-    DinoR1Parameters *reference = dinor1_parameters_copy(parameters);
+    g_autoptr(GError) error = NULL;
+    DinoR1Parameters *reference = dinor1_parameters_copy(parameters, &error);
 
+    g_assert_no_error(error);
     for (guint i = 0; i < dinor1_parameters_get_n(reference); i++) {
         const DinoR1Parameter *parameter = writable(reference, i);
 
@@ -197,6 +203,10 @@ load_parameters(Fixture *fixture)
     g_assert_cmpuint((gsize)dinor1_shape_size(&parameter->shape) * sizeof(gfloat), ==, labels->size);
     memcpy(parameter->data, labels->data, labels->size);
     fixture->reference = make_reference(fixture->parameters);
+    dinor1_parameters_place(fixture->parameters, fixture->backend, &error);
+    g_assert_no_error(error);
+    dinor1_parameters_place(fixture->reference, fixture->backend, &error);
+    g_assert_no_error(error);
 }
 
 static void
@@ -213,7 +223,9 @@ set_up(Fixture *fixture, const Job *job)
     g_assert_no_error(error);
     fixture->model = dinor1_model_load(model, &error);
     g_assert_no_error(error);
-    fixture->backend = dinor1_cpu_backend_new(job->level->n_threads, job->level->flags);
+    fixture->backend = job->level->device ? dinor1_backend_open(job->level->device, 1, NULL, &error)
+                                          : dinor1_cpu_backend_new(job->level->n_threads, job->level->flags);
+    g_assert_no_error(error);
     fixture->spec.share = 1;
     fixture->spec.graph.config = dinor1_model_get_config(fixture->model);
     dinor1_loss_weights_init(&fixture->spec.weights);
@@ -273,6 +285,40 @@ compare_number(const gchar *what, gdouble actual, gdouble expected, gdouble tole
     report(what, fabs(actual - expected), tolerance * MAX(1, fabs(expected)));
 }
 
+/* What the program made or got under @name. */
+static gfloat *
+read_floats(Fixture *fixture, DinoR1Program *program, const gchar *name)
+{
+    const DinoR1Tensor *tensor = dinor1_graph_find(dinor1_program_get_graph(program), name);
+    const gsize size = (gsize)dinor1_shape_size(&tensor->shape) * sizeof(gfloat);
+    g_autoptr(GError) error = NULL;
+    gfloat *data = g_malloc(size);
+
+    g_ptr_array_add(fixture->owned, data);
+    dinor1_program_get(program, name, data, size, &error);
+    g_assert_no_error(error);
+    return data;
+}
+
+/* The gradient of parameter @index, NULL if it has none. */
+static gfloat *
+read_gradient(Fixture *fixture, const DinoR1TrainStep *step, guint index)
+{
+    const gfloat *gradient = dinor1_train_step_get_gradients(step)[index];
+    const DinoR1Parameter *parameter = dinor1_parameters_get(fixture->parameters, index);
+    const gsize size = (gsize)dinor1_shape_size(&parameter->shape) * sizeof(gfloat);
+    g_autoptr(GError) error = NULL;
+    gfloat *data;
+
+    if (!gradient)
+        return NULL;
+    data = g_malloc(size);
+    g_ptr_array_add(fixture->owned, data);
+    fixture->backend->klass->download(fixture->backend, data, gradient, size, &error);
+    g_assert_no_error(error);
+    return data;
+}
+
 /* One set: costs of every query and box, and the query that each box was given to. */
 static void
 compare_set(Fixture *fixture, DinoR1Program *program, gint set, gint image)
@@ -282,8 +328,8 @@ compare_set(Fixture *fixture, DinoR1Program *program, gint set, gint image)
     const guint n_boxes = fixture->images[image].n_boxes;
     g_autofree gchar *name = g_strdup_printf("cost.%d", set), *boxes = g_strdup_printf("target.%d.boxes", set);
     g_autofree gchar *positive = g_strdup_printf("target.%d.positive", set);
-    const gfloat *cost = dinor1_program_map(program, name), *target = dinor1_program_map(program, boxes);
-    const gfloat *is_positive = dinor1_program_map(program, positive);
+    const gfloat *cost = read_floats(fixture, program, name), *target = read_floats(fixture, program, boxes);
+    const gfloat *is_positive = read_floats(fixture, program, positive);
     gfloat n_positive = 0;
     const gfloat *expected;
     const gint32 *match;
@@ -373,7 +419,6 @@ compare_gradient(Fixture *fixture, const DinoR1Parameter *parameter, const gfloa
 static void
 compare_gradients(Fixture *fixture, DinoR1TrainStep *step)
 {
-    const gfloat *const *gradients = dinor1_train_step_get_gradients(step);
     const guint n = dinor1_parameters_get_n(fixture->parameters);
     guint n_golden = 0;
     gdouble sum = 0;
@@ -391,7 +436,8 @@ compare_gradients(Fixture *fixture, DinoR1TrainStep *step)
     }
     g_assert_cmpuint(n_golden, ==, n);
     for (guint i = 0; i < n; i++)
-        compare_gradient(fixture, dinor1_parameters_get(fixture->parameters, i), gradients[i], sqrt(sum));
+        compare_gradient(
+            fixture, dinor1_parameters_get(fixture->parameters, i), read_gradient(fixture, step, i), sqrt(sum));
 }
 
 static gboolean
@@ -429,11 +475,12 @@ static void
 test_curve(gconstpointer data)
 {
     DinoR1OptimizerOptions options;
-    g_autoptr(DinoR1Optimizer) optimizer = NULL;
+    DinoR1Optimizer *optimizer;
     g_autoptr(GError) error = NULL;
     DinoR1TrainLosses losses;
     DinoR1TrainStep *step;
     const gdouble *curve;
+    gdouble norm;
     Fixture fixture;
 
     if (skips(data))
@@ -450,9 +497,10 @@ test_curve(gconstpointer data)
 
         run(&fixture, step, &losses);
         compare_number(what, (gdouble)losses.total, curve[i], CURVE_TOLERANCE);
-        dinor1_optimizer_step(
-            optimizer, dinor1_train_step_get_gradients(step), 1, dinor1_cpu_backend_get_pool(fixture.backend));
+        dinor1_optimizer_step(optimizer, dinor1_train_step_get_gradients(step), 1, &norm, &error);
+        g_assert_no_error(error);
     }
+    dinor1_optimizer_free(optimizer);
     dinor1_train_step_free(step);
     tear_down(&fixture);
 }
@@ -476,7 +524,7 @@ test_recompute(gconstpointer data)
     g_assert_cmpmem(&kept_losses, sizeof kept_losses, &again_losses, sizeof again_losses);
     for (guint i = 0; i < dinor1_parameters_get_n(fixture.parameters); i++) {
         const DinoR1Parameter *parameter = dinor1_parameters_get(fixture.parameters, i);
-        const gfloat *a = dinor1_train_step_get_gradients(kept)[i], *b = dinor1_train_step_get_gradients(again)[i];
+        const gfloat *a = read_gradient(&fixture, kept, i), *b = read_gradient(&fixture, again, i);
         const gsize size = (gsize)dinor1_shape_size(&parameter->shape) * sizeof(gfloat);
 
         g_assert_true((a == NULL) == (b == NULL));
@@ -604,14 +652,14 @@ add(const gchar *kind, const Job *job, GTestDataFunc func)
     g_test_add_data_func_full(path, g_memdup2(job, sizeof *job), func, g_free);
 }
 
-int
-main(int argc, char **argv)
+static const gchar *const runs[][2] = {{"two", "sft"}, {"two", "grqo"}, {"empty", "grqo"}, {"text", "grqo"}};
+
+static void
+add_cpu(void)
 {
     const Job empty = {"empty", "grqo", &levels[1]}, two = {"two", "grqo", &levels[1]};
     const Job text = {"text", "grqo", &levels[1]};
-    const gchar *runs[][2] = {{"two", "sft"}, {"two", "grqo"}, {"empty", "grqo"}, {"text", "grqo"}};
 
-    g_test_init(&argc, &argv, NULL);
     for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
         for (guint k = 0; k < G_N_ELEMENTS(runs); k++) {
             const Job job = {runs[k][0], runs[k][1], &levels[i]};
@@ -625,5 +673,28 @@ main(int argc, char **argv)
     add("not-finite", &two, test_not_finite);
     add("names", &text, test_names);
     g_test_add_func("/training/scale", test_scale);
+}
+
+/* It is slow: one curve of each kind. */
+static void
+add_emulated(void)
+{
+    for (guint k = 0; k < G_N_ELEMENTS(runs); k++) {
+        const Job job = {runs[k][0], runs[k][1], &emulated};
+
+        add("step", &job, test_step);
+        if (k < 2)
+            add("curve", &job, test_curve);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    if (argc > 1 && g_str_equal(argv[1], emulated.name))
+        add_emulated();
+    else
+        add_cpu();
     return g_test_run();
 }

@@ -47,7 +47,7 @@ typedef struct {
 /* dinor1_train_options_init() has the specification's numbers for one process and a small data set. */
 typedef struct {
     guint64 seed;
-    guint n_threads; /* 0 = as many as the machine has */
+    guint n_threads; /* of the CPU; 0 = as many as the machine has */
     guint n_workers; /* threads that decode pictures ahead */
     guint epochs;
     guint batch_size;     /* images of one forward pass, over all ranks */
@@ -68,7 +68,10 @@ typedef struct {
     const DinoR1TrainRanks *ranks;           /* (nullable): NULL = alone; copied */
     gboolean skip_bad;                       /* take the next picture that can be decoded in place of one that cannot */
     gfloat contrastive; /* weight of the vision-language loss where the model has a text encoder; 0 = off */
-    gpointer reserved[8];
+    /* Where the model is trained: "cpu", "cuda", "cuda:N" or "auto", CUDA's first device if there is one. Borrowed
+     * during _new */
+    const gchar *device;
+    gpointer reserved[7];
 } DinoR1TrainOptions;
 
 DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
@@ -98,7 +101,8 @@ typedef struct {
  * DinoR1Trainer:
  *
  * Fine-tunes a dino-r1 model on a data set with the supervised losses and GRQO (spec section 6). Not thread-safe. The
- * same options, data and checkpoint give the same numbers, with any number of threads.
+ * same options, data and checkpoint give the same numbers on one kind of device, with any number of threads; a CUDA
+ * device adds some gradients in an order that it chooses anew each time.
  */
 typedef struct _DinoR1Trainer DinoR1Trainer;
 
@@ -114,6 +118,9 @@ typedef struct _DinoR1Trainer DinoR1Trainer;
 DINOR1_API DinoR1Trainer *dinor1_trainer_new(DinoR1Model *model, DinoR1Coco *data, const DinoR1FrameSource *frames,
     const DinoR1TrainOptions *options, GError **error);
 DINOR1_API void dinor1_trainer_free(DinoR1Trainer *trainer);
+
+/* For people: which device it trains on, its memory, and why this one. */
+DINOR1_API const gchar *dinor1_trainer_get_device(const DinoR1Trainer *trainer);
 
 /* TRUE when all epochs are done. */
 DINOR1_API gboolean dinor1_trainer_is_done(const DinoR1Trainer *trainer);
@@ -138,7 +145,8 @@ DINOR1_API gboolean dinor1_trainer_save(const DinoR1Trainer *trainer, const gcha
  *
  * Goes on from a file of dinor1_trainer_save() made with the same model configuration, data and options: MISMATCH names
  * the first that differs. Threads, workers and recompute may be others, and so may epochs with the multi-step schedule:
- * the numbers stay the same to the last bit. The number of ranks may be another: the losses then stay the same to 1e-5.
+ * the numbers stay the same to the last bit. The device and the number of ranks may be others: the losses then stay the
+ * same to 1e-5.
  */
 DINOR1_API gboolean dinor1_trainer_resume(DinoR1Trainer *trainer, const gchar *path, GError **error);
 
