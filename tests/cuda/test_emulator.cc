@@ -314,6 +314,8 @@ test_events()
     g_assert_cmpint(cudaEventSynchronize(event), ==, cudaSuccess);
     g_assert_cmpint(x, ==, 1);
     g_assert_cmpint(y, ==, 0);
+    rig.finish();
+    g_assert_cmpint(y, ==, 1);
     cudaEventDestroy(event);
 }
 

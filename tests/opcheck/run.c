@@ -115,8 +115,8 @@ opcheck_run_execute(OpRun *run, DinoR1Backend *backend)
 static gboolean
 is_unwritten(const OpBuffer *buffer, gsize element, gsize size)
 {
-    static const guchar unwritten[] = {0xff, 0xff, 0xff, 0xff};
-    return memcmp(buffer->data + element * size, unwritten, size) == 0;
+    static const guint64 unwritten = G_MAXUINT64; /* as wide as the widest type */
+    return memcmp(buffer->data + element * size, &unwritten, size) == 0;
 }
 
 gchar *
