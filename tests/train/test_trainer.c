@@ -175,6 +175,10 @@ test_devices(void)
     g_autoptr(DinoR1Trainer) whole = NULL;
     Fixture fixture;
 
+#ifdef SANITIZED
+    g_test_skip("the emulated GPU takes minutes under sanitizers");
+    return;
+#endif
     set_up(&fixture, "training/model");
     fixture.options.accumulate = 2;
     whole = new_trainer(&fixture, &fixture.options);
