@@ -342,19 +342,6 @@ go_to_number(Clips *clips, Clip *clip, gint64 wanted, GError **error)
     return TRUE;
 }
 
-/* Whether the clip is still going on at @time, after its last frame has begun. */
-static gboolean
-check_duration(const Clip *clip, gint64 time, GError **error)
-{
-    const gint64 end = frame_reader_get_duration(clip->reader);
-
-    if (end < 0 || time < end)
-        return TRUE;
-    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "'%s' ends at %.3f s, before %.3f s",
-        clip->source->name, (gdouble)end / GST_SECOND, (gdouble)time / GST_SECOND);
-    return FALSE;
-}
-
 /* Reads on from the last frame that is known until the one shown at @time is. */
 static gboolean
 extend_to_time(Clips *clips, Clip *clip, gint64 time, gint64 *number, GError **error)
@@ -389,7 +376,7 @@ go_to_time(Clips *clips, Clip *clip, gint64 time, GError **error)
     g_mutex_lock(&clips->mutex);
     is_last = number + 1 == (gint64)clip->index->marks->len;
     g_mutex_unlock(&clips->mutex);
-    return !is_last || check_duration(clip, time, error);
+    return !is_last || frame_reader_check_end(clip->reader, time, error);
 }
 
 Clip *

@@ -21,12 +21,6 @@ make_random(guint64 seed, guint stream)
     return g_rand_new_with_seed_array(words, G_N_ELEMENTS(words));
 }
 
-static gboolean
-is_exemplar(const DinoR1CocoAnnotation *annotation)
-{
-    return !annotation->crowd && !annotation->ignore;
-}
-
 /* Moves @n random ones of the array's pointers to its front. */
 static void
 draw(GPtrArray *array, guint n, GRand *random)
@@ -54,7 +48,7 @@ sort_boxes(const DinoR1Coco *coco, guint first, guint last)
         const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(coco, i, &n);
 
         for (guint k = 0; k < n; k++)
-            if (is_exemplar(&annotations[k]))
+            if (dinor1_coco_is_object(&annotations[k]))
                 g_ptr_array_add(boxes[annotations[k].category], (gpointer)&annotations[k]);
     }
     return boxes;

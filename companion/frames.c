@@ -360,13 +360,24 @@ frame_reader_check_time(const FrameReader *reader, gint64 pts, GError **error)
     return FALSE;
 }
 
+gboolean
+frame_reader_check_end(FrameReader *reader, gint64 time, GError **error)
+{
+    const gint64 end = frame_reader_get_duration(reader);
+
+    if (end < 0 || time < end)
+        return TRUE;
+    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "'%s' ends at %.3f s, before %.3f s",
+        reader->source->name, (gdouble)end / GST_SECOND, (gdouble)time / GST_SECOND);
+    return FALSE;
+}
+
 /* The last frame that starts at or before the time asked for. */
 static gboolean
 pull_time(FrameReader *reader, GstSample **sample, GError **error)
 {
     const gint64 wanted = reader->source->time;
-    GstSample *next = NULL;
-    gint64 end;
+    g_autoptr(GstSample) next = NULL;
 
     if (!pull_key_frame(reader, sample, error))
         return FALSE;
@@ -376,15 +387,9 @@ pull_time(FrameReader *reader, GstSample **sample, GError **error)
         if (!next || get_pts(next) > wanted)
             break;
         gst_sample_unref(*sample);
-        *sample = next;
+        *sample = g_steal_pointer(&next);
     }
-    end = next ? -1 : frame_reader_get_duration(reader);
-    g_clear_pointer(&next, gst_sample_unref);
-    if (end < 0 || wanted < end)
-        return TRUE;
-    g_set_error(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "'%s' ends at %.3f s, before %.3f s",
-        reader->source->name, (gdouble)end / GST_SECOND, (gdouble)wanted / GST_SECOND);
-    return FALSE;
+    return next || frame_reader_check_end(reader, wanted, error);
 }
 
 /* The sample to show next, if there is one. */

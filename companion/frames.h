@@ -52,6 +52,10 @@ gboolean frame_reader_seek(FrameReader *reader, gint64 time);
 /* Whether a frame's time is known, as it must be to look for one by time; else an error that says so. */
 gboolean frame_reader_check_time(const FrameReader *reader, gint64 pts, GError **error);
 
+/* Whether the source goes on at @time, as far as its duration is known; else an error that says when it ends. For who
+ * has seen its last frame begin before @time. */
+gboolean frame_reader_check_end(FrameReader *reader, gint64 time, GError **error);
+
 /* The source's duration in nanoseconds, -1 if unknown. */
 gint64 frame_reader_get_duration(FrameReader *reader);
 

@@ -160,7 +160,6 @@ guint
 parallel_get_n_threads(void)
 {
     const guint mine = g_get_num_processors(), all = (guint)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
-
     guint rank;
 
     if (!parallel_get_ranks())

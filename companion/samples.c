@@ -19,12 +19,7 @@ static const gchar *const states[] = {SAMPLES_TRUTH, SAMPLES_BEFORE, SAMPLES_AFT
 static guint
 count_boxes(const DinoR1Coco *coco, guint image)
 {
-    guint n, n_boxes = 0;
-    const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(coco, image, &n);
-
-    for (guint i = 0; i < n; i++)
-        n_boxes += !annotations[i].crowd && !annotations[i].ignore;
-    return MIN(n_boxes, MAX_BOXES);
+    return MIN(dinor1_coco_count_objects(coco, image), MAX_BOXES);
 }
 
 /* Images with boxes, spread over the set. */
@@ -84,7 +79,7 @@ list_boxes(const DinoR1Coco *coco, const DinoR1CocoResults *results, guint image
         const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(coco, image, &n);
 
         for (guint i = 0; i < n; i++)
-            if (!annotations[i].crowd && !annotations[i].ignore)
+            if (dinor1_coco_is_object(&annotations[i]))
                 add_item(coco, annotations[i].category, &annotations[i].box, -1, scale_x, scale_y, items);
     }
     g_array_set_size(items, MIN(items->len, count_boxes(coco, image)));

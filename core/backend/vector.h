@@ -10,6 +10,15 @@
 
 G_BEGIN_DECLS
 
+/* Elements of @size bytes that a run of @n takes up where another one follows it. */
+static inline gsize
+dinor1_vector_span(gsize n, gsize size)
+{
+    const gsize per_line = 64 / size;
+
+    return (n + per_line - 1) / per_line * per_line;
+}
+
 /* to = from */
 gboolean dinor1_vector_copy(DinoR1Backend *backend, gfloat *to, const gfloat *from, gsize n, GError **error);
 /* to = factor * from */

@@ -133,6 +133,23 @@ dinor1_coco_get_annotations(const DinoR1Coco *coco, guint image, guint *n)
     return *n > 0 ? &ANNOTATION(coco, begin) : NULL;
 }
 
+gboolean
+dinor1_coco_is_object(const DinoR1CocoAnnotation *annotation)
+{
+    return !annotation->crowd && !annotation->ignore;
+}
+
+guint
+dinor1_coco_count_objects(const DinoR1Coco *coco, guint image)
+{
+    guint n, n_objects = 0;
+    const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(coco, image, &n);
+
+    for (guint i = 0; i < n; i++)
+        n_objects += dinor1_coco_is_object(&annotations[i]);
+    return n_objects;
+}
+
 static gboolean
 find(GHashTable *table, gconstpointer key, guint *position)
 {

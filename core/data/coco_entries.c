@@ -60,12 +60,19 @@ read_id(DinoR1CocoReader *reader, const Entry *entry, const gchar *key, gint64 *
     return dinor1_coco_read_id(&reader->json, id) || fail_entry(reader, entry, key, "is not a non-negative integer");
 }
 
+/* Into reader->string. */
 static gboolean
-read_text(DinoR1CocoReader *reader, const Entry *entry, const gchar *key, const gchar **text)
+read_string(DinoR1CocoReader *reader, const Entry *entry, const gchar *key)
 {
     if (dinor1_json_peek(&reader->json) != '"')
         return fail_entry(reader, entry, key, "is not a string");
-    if (!dinor1_json_string(&reader->json, reader->string))
+    return dinor1_json_string(&reader->json, reader->string);
+}
+
+static gboolean
+read_text(DinoR1CocoReader *reader, const Entry *entry, const gchar *key, const gchar **text)
+{
+    if (!read_string(reader, entry, key))
         return FALSE;
     if (reader->string->len == 0)
         return fail_entry(reader, entry, key, "is empty");
@@ -165,9 +172,7 @@ enum { IMAGE_URL = 2, IMAGE_WIDTH, IMAGE_HEIGHT, IMAGE_NEGATIVE, IMAGE_NOT_EXHAU
 static gboolean
 read_url(DinoR1CocoReader *reader, Entry *entry, const gchar *key)
 {
-    if (dinor1_json_peek(&reader->json) != '"')
-        return fail_entry(reader, entry, key, "is not a string");
-    if (!dinor1_json_string(&reader->json, reader->string))
+    if (!read_string(reader, entry, key))
         return FALSE;
     if (reader->string->len > 0)
         entry->url = g_string_chunk_insert(reader->coco->strings, reader->string->str);

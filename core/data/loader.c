@@ -171,7 +171,7 @@ label(const DinoR1Loader *loader, guint index, const Picture *picture, DinoR1Ima
         const DinoR1Box scaled = {
             (gfloat)(box->x * sx), (gfloat)(box->y * sy), (gfloat)(box->width * sx), (gfloat)(box->height * sy)};
 
-        if (annotations[i].crowd || annotations[i].ignore ||
+        if (!dinor1_coco_is_object(&annotations[i]) ||
             !dinor1_augment_box(&picture->augmentation, &scaled, labels->boxes + 4 * (gsize)labels->n_boxes))
             continue;
         labels->classes[labels->n_boxes++] = annotations[i].category;
@@ -380,7 +380,7 @@ add_labels(const DinoR1Loader *loader, guint index, GHashTable *seen, DinoR1Batc
     const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(loader->coco, index, &n);
 
     for (guint i = 0; i < n; i++) {
-        if (annotations[i].crowd || annotations[i].ignore)
+        if (!dinor1_coco_is_object(&annotations[i]))
             continue;
         g_hash_table_add(seen, GUINT_TO_POINTER(annotations[i].category));
         n_boxes++;

@@ -83,14 +83,14 @@ open_device(DinoR1Detector *detector, GError **error)
 static gboolean
 choose_precision(DinoR1Detector *detector, DinoR1DType *dtype, GError **error)
 {
-    g_autofree gchar *device = g_strdup(detector->device);
     DinoR1Precision precision;
 
-    if (!dinor1_precision_choose(detector->backend, device, detector->options.precision, &precision, error))
+    if (!dinor1_precision_choose(detector->backend, detector->device, detector->options.precision, &precision, error))
         return FALSE;
     *dtype = precision.dtype;
     if (detector->backend->half_types) {
-        g_free(detector->device);
+        g_autofree gchar *device = detector->device;
+
         detector->device = g_strdup_printf("%s, %s", device, precision.name);
     }
     return TRUE;

@@ -8,7 +8,6 @@
 #include "prompts/bank_internal.h"
 
 #include <dinor1/error.h>
-#include <math.h>
 #include <string.h>
 
 /* The text classes of a bank as one caption. */
@@ -93,14 +92,6 @@ make_caption(const DinoR1Model *model, const DinoR1PromptBank *bank, Caption *ca
     return TRUE;
 }
 
-/* Every token sees itself only. mask [n, n] */
-static void
-mask_padding(gfloat *mask, gsize n)
-{
-    for (gsize i = 0; i < n * n; i++)
-        mask[i] = i / n == i % n ? 0 : -INFINITY;
-}
-
 /* Encodes the caption into rows of @set, from @first on. */
 static gboolean
 encode_caption(DinoR1Programs *programs, const Caption *caption, DinoR1TokenSet *set, guint first, GError **error)
@@ -117,7 +108,7 @@ encode_caption(DinoR1Programs *programs, const Caption *caption, DinoR1TokenSet 
     if (!program)
         return FALSE;
     memcpy(ids, caption->ids->data, n_used * sizeof *ids);
-    mask_padding(mask, n);
+    dinor1_token_mask_own(mask, n);
     dinor1_token_groups(ids, n_used, mask, n, positions);
     for (guint i = 0; i < n_used; i++) {
         memcpy(set->mask + (gsize)(first + i) * set->n_tokens + first, mask + (gsize)i * n, n_used * sizeof *mask);

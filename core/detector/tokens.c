@@ -18,6 +18,13 @@ dinor1_token_bucket(guint n)
     return (n + bucket - 1) / bucket * bucket;
 }
 
+void
+dinor1_token_mask_own(gfloat *mask, gsize n)
+{
+    for (gsize i = 0; i < n * n; i++)
+        mask[i] = i / n == i % n ? 0 : -INFINITY;
+}
+
 DinoR1TokenSet *
 dinor1_token_set_new(guint n_tokens, guint n_slots, guint n_classes, gint embedding_size)
 {
@@ -31,9 +38,7 @@ dinor1_token_set_new(guint n_tokens, guint n_slots, guint n_classes, gint embedd
     set->positions = g_new0(gfloat, n_slots);
     set->padding = g_new0(gfloat, n_slots);
     set->spans = g_new0(DinoR1TokenSpan, n_classes);
-    for (gsize i = 0; i < n_slots; i++)
-        for (gsize j = 0; j < n_slots; j++)
-            set->mask[i * n_slots + j] = i == j ? 0 : -INFINITY;
+    dinor1_token_mask_own(set->mask, n_slots);
     for (gsize i = n_tokens; i < n_slots; i++)
         set->padding[i] = -INFINITY;
     return set;

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
  */
 guint dinor1_token_bucket(guint n);
 
+/* Every token sees itself only. @mask: [n, n] */
+void dinor1_token_mask_own(gfloat *mask, gsize n);
+
 /* The prompt tokens of a detector: what one class is looked for with is a run of columns of the logits. */
 typedef struct {
     guint first, n;

@@ -18,16 +18,10 @@ struct _DinoR1Backward {
     guint stage;              /* of the forward pass, which the backward pass has come down to */
 };
 
-static DinoR1Tensor *
-root(DinoR1Tensor *tensor)
-{
-    return tensor->base ? tensor->base : tensor;
-}
-
 static gboolean
 is_needed(const DinoR1Backward *pass, DinoR1Tensor *tensor)
 {
-    return tensor && !tensor->detached && pass->needed[root(tensor)->id];
+    return tensor && !tensor->detached && pass->needed[dinor1_tensor_root(tensor)->id];
 }
 
 static void
@@ -42,10 +36,10 @@ find_needed(DinoR1Backward *pass, guint n_nodes, DinoR1Tensor *const *wanted, gu
         gboolean depends = FALSE;
 
         for (guint k = 0; k < node->n_inputs; k++) {
-            DinoR1Tensor *source = node->inputs[k] ? root(node->inputs[k])->source : NULL;
+            DinoR1Tensor *source = node->inputs[k] ? dinor1_tensor_root(node->inputs[k])->source : NULL;
 
             if (is_needed(pass, source))
-                pass->needed[root(node->inputs[k])->id] = TRUE;
+                pass->needed[dinor1_tensor_root(node->inputs[k])->id] = TRUE;
             depends |= is_needed(pass, node->inputs[k]);
         }
         for (guint o = 0; depends && o < dinor1_op_n_outputs(node->op); o++)
@@ -57,7 +51,7 @@ find_needed(DinoR1Backward *pass, guint n_nodes, DinoR1Tensor *const *wanted, gu
 static DinoR1Tensor *
 value(const DinoR1Backward *pass, DinoR1Tensor *tensor)
 {
-    DinoR1Tensor *copy = tensor ? pass->copies[root(tensor)->id] : NULL;
+    DinoR1Tensor *copy = tensor ? pass->copies[dinor1_tensor_root(tensor)->id] : NULL;
 
     if (!copy)
         return tensor;
@@ -88,7 +82,7 @@ static gboolean
 add_in_product(const DinoR1Backward *pass, DinoR1Tensor *sum, DinoR1Tensor *gradient)
 {
     const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
-    DinoR1Node *node = root(gradient)->producer;
+    DinoR1Node *node = dinor1_tensor_root(gradient)->producer;
 
     if (!node || node->op != DINOR1_OP_MATMUL || node->inputs[3] || node->params.matmul.trans_a)
         return FALSE;
@@ -99,21 +93,29 @@ add_in_product(const DinoR1Backward *pass, DinoR1Tensor *sum, DinoR1Tensor *grad
     return TRUE;
 }
 
+/* Adds to what has been given for @root. */
+static void
+add_gradient(DinoR1Backward *pass, const DinoR1Tensor *root, DinoR1Tensor *gradient)
+{
+    DinoR1Tensor **sum = &pass->gradients[root->id];
+
+    if (*sum && gradient && !add_in_product(pass, *sum, gradient))
+        gradient = dinor1_add(pass->graph, *sum, gradient);
+    *sum = gradient;
+}
+
 void
 dinor1_adjoint_give(const DinoR1Adjoint *adjoint, guint k, DinoR1Tensor *gradient)
 {
     DinoR1Backward *pass = adjoint->pass;
-    DinoR1Tensor *input, **sum;
+    DinoR1Tensor *input;
 
     if (!gradient || !dinor1_adjoint_wants(adjoint, k))
         return;
     input = adjoint->node->inputs[k];
-    sum = &pass->gradients[root(input)->id];
     gradient = dinor1_sum_to(pass->graph, gradient, input->shape);
-    gradient = dinor1_reshape(pass->graph, gradient, root(input)->shape);
-    if (*sum && gradient && !add_in_product(pass, *sum, gradient))
-        gradient = dinor1_add(pass->graph, *sum, gradient);
-    *sum = gradient;
+    gradient = dinor1_reshape(pass->graph, gradient, dinor1_tensor_root(input)->shape);
+    add_gradient(pass, dinor1_tensor_root(input), gradient);
 }
 
 /* Emits the nodes of a segment again; what nothing reads is dropped when the program is made. */
@@ -163,16 +165,13 @@ differentiate(DinoR1Backward *pass, const DinoR1Node *node, guint n_nodes)
 static void
 exchange_gradient(DinoR1Backward *pass, DinoR1Tensor *input)
 {
-    DinoR1Tensor *source = input->source, *gradient = pass->gradients[input->id], **sum;
+    DinoR1Tensor *source = input->source, *gradient = pass->gradients[input->id];
     g_autofree gchar *name = g_strconcat("gradient:", source->name, NULL), *all = g_strconcat(name, ".all", NULL);
 
     dinor1_graph_output(pass->graph, name, gradient);
     dinor1_graph_next_stage(pass->graph);
-    gradient = dinor1_graph_input(pass->graph, all, source->dtype, root(source)->shape);
-    sum = &pass->gradients[root(source)->id];
-    if (*sum && gradient && !add_in_product(pass, *sum, gradient))
-        gradient = dinor1_add(pass->graph, *sum, gradient);
-    *sum = gradient;
+    gradient = dinor1_graph_input(pass->graph, all, source->dtype, dinor1_tensor_root(source)->shape);
+    add_gradient(pass, dinor1_tensor_root(source), gradient);
 }
 
 /* All nodes after @stage are done. */
@@ -183,7 +182,7 @@ descend(DinoR1Backward *pass, guint stage)
 
     for (guint i = pass->n_tensors; i-- > 0;) {
         DinoR1Tensor *input = tensors->pdata[i];
-        const guint from = input->source ? root(input->source)->producer->stage : 0;
+        const guint from = input->source ? dinor1_tensor_root(input->source)->producer->stage : 0;
 
         if (input->source && from >= stage && from < pass->stage && is_needed(pass, input))
             exchange_gradient(pass, input);
@@ -197,7 +196,8 @@ run_backward(DinoR1Backward *pass, DinoR1Tensor *loss, guint n_nodes)
     const gfloat one = 1;
     const GPtrArray *nodes = dinor1_graph_get_nodes(pass->graph);
 
-    pass->gradients[root(loss)->id] = dinor1_graph_constant(pass->graph, DINOR1_F32, root(loss)->shape, &one);
+    pass->gradients[dinor1_tensor_root(loss)->id] =
+        dinor1_graph_constant(pass->graph, DINOR1_F32, dinor1_tensor_root(loss)->shape, &one);
     pass->stage = G_MAXUINT;
     for (guint i = n_nodes; i-- > 0 && dinor1_graph_check(pass->graph, NULL);) {
         const DinoR1Node *node = nodes->pdata[i];

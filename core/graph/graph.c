@@ -232,7 +232,7 @@ dinor1_graph_exchange(DinoR1Graph *graph, const gchar *name, DinoR1Tensor *x)
 
     if (graph->error || !x)
         return NULL;
-    if ((x->base ? x->base : x)->kind != DINOR1_TENSOR_RESULT)
+    if (dinor1_tensor_root(x)->kind != DINOR1_TENSOR_RESULT)
         return dinor1_graph_fail(graph, "%s: exchange '%s' of what is no result", graph->module, name);
     dinor1_graph_output(graph, name, x);
     dinor1_graph_next_stage(graph);
@@ -362,7 +362,7 @@ dinor1_reshape(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape)
         return dinor1_graph_fail(graph, "%s: cannot reshape %s to %s", graph->module, from, to);
     }
     alias = dinor1_graph_add_tensor(graph, DINOR1_TENSOR_ALIAS, x->dtype, &shape);
-    alias->base = x->base ? x->base : x;
+    alias->base = dinor1_tensor_root(x);
     alias->detached = x->detached;
     return alias;
 }

@@ -41,6 +41,13 @@ struct _DinoR1Tensor {
     gboolean variable;    /* CONSTANT: its copy on the backend changes between runs (a weight in training) */
 };
 
+/* The tensor whose memory @tensor is another shape of: itself unless an alias. */
+static inline DinoR1Tensor *
+dinor1_tensor_root(const DinoR1Tensor *tensor)
+{
+    return tensor->base ? tensor->base : (DinoR1Tensor *)tensor;
+}
+
 struct _DinoR1Node {
     DinoR1OpType op;
     DinoR1OpParams params;

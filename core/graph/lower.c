@@ -19,12 +19,6 @@ typedef struct {
     GHashTable *casts; /* tensor -> the same numbers in the other type */
 } Lowering;
 
-static DinoR1Tensor *
-root(DinoR1Tensor *tensor)
-{
-    return tensor->base ? tensor->base : tensor;
-}
-
 static Kind
 kind_of(const DinoR1Node *node)
 {
@@ -76,7 +70,7 @@ find_wanted(Lowering *l)
             const DinoR1InputType type = dinor1_op_input_type(node->op, k);
 
             if (node->inputs[k] && (type == DINOR1_INPUT_OWN || (type == DINOR1_INPUT_OUTPUT && output)))
-                l->wanted[root(node->inputs[k])->id] = TRUE;
+                l->wanted[dinor1_tensor_root(node->inputs[k])->id] = TRUE;
         }
     }
 }
@@ -99,9 +93,9 @@ choose_type(const Lowering *l, const DinoR1Node *node)
     for (guint k = 0; k < node->n_inputs; k++) {
         if (!node->inputs[k] || dinor1_op_input_type(node->op, k) != DINOR1_INPUT_OWN)
             continue;
-        any_half |= root(node->inputs[k])->dtype == l->half;
-        all_half &= root(node->inputs[k])->dtype == l->half;
-        all_fixed &= is_fixed(root(node->inputs[k]));
+        any_half |= dinor1_tensor_root(node->inputs[k])->dtype == l->half;
+        all_half &= dinor1_tensor_root(node->inputs[k])->dtype == l->half;
+        all_fixed &= is_fixed(dinor1_tensor_root(node->inputs[k]));
     }
     if (is_layout(node->op) && all_half)
         return l->half;
@@ -129,7 +123,7 @@ convert(Lowering *l, DinoR1Tensor *tensor, DinoR1DType dtype)
 {
     DinoR1Tensor *cast;
 
-    if (!tensor || root(tensor)->dtype == dtype)
+    if (!tensor || dinor1_tensor_root(tensor)->dtype == dtype)
         return tensor;
     cast = g_hash_table_lookup(l->casts, tensor);
     if (cast)
@@ -183,7 +177,7 @@ convert_outputs(Lowering *l)
 
     g_hash_table_iter_init(&iter, l->graph->names);
     while (g_hash_table_iter_next(&iter, &name, &tensor)) {
-        if (!dinor1_dtype_is_half(root(tensor)->dtype))
+        if (!dinor1_dtype_is_half(dinor1_tensor_root(tensor)->dtype))
             continue;
         tensor = convert(l, tensor, DINOR1_F32);
         ((DinoR1Tensor *)tensor)->name = name;
@@ -204,7 +198,7 @@ lower(Lowering *l)
     for (guint i = 0; i < l->graph->tensors->len; i++) {
         DinoR1Tensor *tensor = l->graph->tensors->pdata[i];
 
-        tensor->dtype = root(tensor)->dtype;
+        tensor->dtype = dinor1_tensor_root(tensor)->dtype;
     }
 }
 

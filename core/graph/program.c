@@ -46,12 +46,6 @@ struct _DinoR1Program {
     DinoR1Recorder *recorder;
 };
 
-static const DinoR1Tensor *
-root(const DinoR1Tensor *tensor)
-{
-    return tensor->base ? tensor->base : tensor;
-}
-
 static gsize
 tensor_bytes(const DinoR1Tensor *tensor)
 {
@@ -84,7 +78,7 @@ find_live_nodes(DinoR1Program *program)
                 needed[node->outputs[o]->id] || dinor1_graph_is_output(program->graph, node->outputs[o]);
         for (guint k = 0; program->live[i] && k < node->n_inputs; k++)
             if (node->inputs[k])
-                needed[root(node->inputs[k])->id] = TRUE;
+                needed[dinor1_tensor_root(node->inputs[k])->id] = TRUE;
     }
 }
 
@@ -115,7 +109,7 @@ place_tensors(DinoR1Program *program)
             continue;
         program->fixed[i] = TRUE;
         for (guint k = 0; k < node->n_inputs; k++) {
-            const DinoR1Tensor *input = node->inputs[k] ? root(node->inputs[k]) : NULL;
+            const DinoR1Tensor *input = node->inputs[k] ? dinor1_tensor_root(node->inputs[k]) : NULL;
 
             if (input && input->kind == DINOR1_TENSOR_CONSTANT)
                 program->slots[input->id].place = PLACE_CONSTANT;
@@ -200,7 +194,7 @@ find_lifetimes(DinoR1Program *program)
         }
         for (guint k = 0; k < node->n_inputs; k++)
             if (node->inputs[k])
-                use_at(program, root(node->inputs[k]), i);
+                use_at(program, dinor1_tensor_root(node->inputs[k]), i);
     }
 }
 
@@ -214,8 +208,8 @@ keep_statics(DinoR1Program *program)
         const DinoR1Node *node = get_node(program, (guint)i);
 
         for (guint k = 0; program->live[i] && !program->fixed[i] && k < node->n_inputs; k++)
-            if (node->inputs[k] && program->slots[root(node->inputs[k])->id].place == PLACE_STATIC)
-                use_at(program, root(node->inputs[k]), end);
+            if (node->inputs[k] && program->slots[dinor1_tensor_root(node->inputs[k])->id].place == PLACE_STATIC)
+                use_at(program, dinor1_tensor_root(node->inputs[k]), end);
     }
 }
 
@@ -282,7 +276,7 @@ resolve_args(DinoR1Program *program)
             continue;
         for (guint k = 0; k < node->n_inputs; k++)
             if (node->inputs[k])
-                args->inputs[k].data = program->slots[root(node->inputs[k])->id].data;
+                args->inputs[k].data = program->slots[dinor1_tensor_root(node->inputs[k])->id].data;
         for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
             args->outputs[o].data = program->slots[node->outputs[o]->id].data;
         if (program->workspaces[i] >= 0)
@@ -481,7 +475,7 @@ find_data(DinoR1Program *program, const gchar *name, gsize size, GError **error)
             "'%s' has %" G_GSIZE_FORMAT " bytes, not %" G_GSIZE_FORMAT, name, tensor_bytes(tensor), size);
         return NULL;
     }
-    return program->slots[root(tensor)->id].data;
+    return program->slots[dinor1_tensor_root(tensor)->id].data;
 }
 
 gboolean
@@ -526,7 +520,7 @@ dinor1_program_locate(DinoR1Program *program, const gchar *name)
 {
     const DinoR1Tensor *tensor = dinor1_graph_find(program->graph, name);
 
-    return tensor ? program->slots[root(tensor)->id].data : NULL;
+    return tensor ? program->slots[dinor1_tensor_root(tensor)->id].data : NULL;
 }
 
 gpointer
@@ -537,7 +531,7 @@ dinor1_program_stage(DinoR1Program *program, const gchar *name, GError **error)
 
     if (!tensor)
         return NULL;
-    slot = &program->slots[root(tensor)->id];
+    slot = &program->slots[dinor1_tensor_root(tensor)->id];
     if (program->backend->host_memory)
         return slot->data;
     if (!slot->staged)

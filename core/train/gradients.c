@@ -8,9 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Floats that a parameter's share of the memory is rounded up to: 64 bytes. */
-#define FLOATS 16
-
 struct _DinoR1Gradients {
     const DinoR1Parameters *parameters;
     DinoR1Backend *backend;
@@ -31,7 +28,7 @@ count_elements(const DinoR1Gradients *gradients, guint index)
 static gsize
 count_floats(const DinoR1Gradients *gradients, guint index)
 {
-    return (count_elements(gradients, index) + FLOATS - 1) / FLOATS * FLOATS;
+    return dinor1_vector_span(count_elements(gradients, index), sizeof(gfloat));
 }
 
 DinoR1Gradients *

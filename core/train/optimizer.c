@@ -9,10 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Floats and doubles that a slot's share of a run of memory is rounded up to: 64 bytes. */
-#define FLOATS  16
-#define DOUBLES 8
-
 /* What the optimiser knows of one parameter. */
 typedef struct {
     const DinoR1Parameter *parameter;
@@ -74,12 +70,6 @@ decays(const DinoR1OptimizerOptions *options, const DinoR1Parameter *parameter)
     return parameter->shape.ndim > 1;
 }
 
-static gsize
-round_up(gsize n, gsize multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
 static void
 make_slot(DinoR1Optimizer *optimizer, const DinoR1Parameter *parameter, const gchar *const *patterns, Slot *slot)
 {
@@ -96,8 +86,8 @@ make_slot(DinoR1Optimizer *optimizer, const DinoR1Parameter *parameter, const gc
     slot->first = optimizer->n_moments;
     slot->sum = optimizer->n_sums;
     slot->n_sums = (slot->n + DINOR1_SUM_BLOCK - 1) / DINOR1_SUM_BLOCK;
-    optimizer->n_moments += round_up(slot->n, FLOATS);
-    optimizer->n_sums += round_up(slot->n_sums, DOUBLES);
+    optimizer->n_moments += dinor1_vector_span(slot->n, sizeof(gfloat));
+    optimizer->n_sums += dinor1_vector_span(slot->n_sums, sizeof(gdouble));
 }
 
 static gboolean

@@ -94,24 +94,13 @@ check_options(const DinoR1TrainOptions *options, GError **error)
     return TRUE;
 }
 
-static guint
-count_boxes(const DinoR1Coco *data, guint image)
-{
-    guint n, n_boxes = 0;
-    const DinoR1CocoAnnotation *annotations = dinor1_coco_get_annotations(data, image, &n);
-
-    for (guint i = 0; i < n; i++)
-        n_boxes += !annotations[i].crowd && !annotations[i].ignore;
-    return n_boxes;
-}
-
 static gboolean
 check_data(DinoR1Coco *data, GError **error)
 {
     gboolean has_boxes = FALSE;
 
     for (guint i = 0; i < dinor1_coco_get_n_images(data); i++) {
-        const guint n = count_boxes(data, i);
+        const guint n = dinor1_coco_count_objects(data, i);
 
         if (n > DINOR1_TRAIN_MAX_BOXES)
             return refuse(error, "image %" G_GINT64_FORMAT " has %u boxes; %u are the most to train on",

@@ -117,7 +117,7 @@ leaves_segment(const GradGraph *g, const DinoR1Node *producer)
         const DinoR1Node *node = nodes->pdata[i];
         for (guint k = 0; k < node->n_inputs && node->segment != producer->segment; k++) {
             const DinoR1Tensor *x = node->inputs[k];
-            if (x && (x->base ? x->base : x)->producer == producer)
+            if (x && dinor1_tensor_root(x)->producer == producer)
                 return TRUE;
         }
     }
@@ -134,7 +134,7 @@ check_inner_results(const GradGraph *g)
         const DinoR1Node *node = nodes->pdata[i];
         for (guint k = 0; k < node->n_inputs; k++) {
             const DinoR1Tensor *x = node->inputs[k];
-            const DinoR1Node *producer = x ? (x->base ? x->base : x)->producer : NULL;
+            const DinoR1Node *producer = x ? dinor1_tensor_root(x)->producer : NULL;
             if (producer && producer->segment && !leaves_segment(g, producer))
                 return g_strdup_printf("the backward pass keeps a %s of a segment", dinor1_op_name(producer->op));
         }

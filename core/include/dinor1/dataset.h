@@ -108,6 +108,10 @@ DINOR1_API const DinoR1CocoImage *dinor1_coco_get_image(const DinoR1Coco *coco, 
 DINOR1_API const DinoR1CocoCategory *dinor1_coco_get_category(const DinoR1Coco *coco, guint category);
 /* (array length=n) (nullable): the boxes of one image, in the file's order. */
 DINOR1_API const DinoR1CocoAnnotation *dinor1_coco_get_annotations(const DinoR1Coco *coco, guint image, guint *n);
+/* An object to learn from: no crowd, and nothing to ignore. */
+DINOR1_API gboolean dinor1_coco_is_object(const DinoR1CocoAnnotation *annotation);
+/* How many of an image's annotations are. */
+DINOR1_API guint dinor1_coco_count_objects(const DinoR1Coco *coco, guint image);
 
 /* The position of an id; of the first category of a name. FALSE if there is none; the position is then unchanged. */
 DINOR1_API gboolean dinor1_coco_find_image(const DinoR1Coco *coco, gint64 id, guint *image);
