@@ -355,13 +355,14 @@ read_losses(const DinoR1TrainStep *step, DinoR1TrainLosses *losses, GError **err
         {"loss.kl", &losses->kl}, {"loss.contrastive", &losses->contrastive}, {"reward.mean", &losses->reward_mean},
         {"reward.std", &losses->reward_std}};
     const DinoR1Graph *graph = dinor1_program_get_graph(step->program);
+    DinoR1ProgramRead reads[G_N_ELEMENTS(terms)];
+    guint n = 0;
 
     memset(losses, 0, sizeof *losses);
     for (guint i = 0; i < G_N_ELEMENTS(terms); i++)
-        if (dinor1_graph_find(graph, terms[i].name) &&
-            !dinor1_program_get(step->program, terms[i].name, terms[i].to, sizeof(gfloat), error))
-            return FALSE;
-    return TRUE;
+        if (dinor1_graph_find(graph, terms[i].name))
+            reads[n++] = (DinoR1ProgramRead){terms[i].name, terms[i].to, sizeof(gfloat)};
+    return dinor1_program_get_many(step->program, reads, n, error);
 }
 
 static gboolean
