@@ -61,7 +61,7 @@ suite() { # NAME BUILD ARGUMENTS...
     tally "$name" $ok $bad $skip $((SECONDS - start))
 }
 
-build() { # FOLDER COMPILER OPTIONS...
+build() { # FOLDER COMPILER OPTIONS...; $targets: what of it, all if empty
     local folder=$1 compiler=$2 cxx=g++
     shift 2
     [ "$compiler" = gcc ] || cxx=clang++
@@ -70,7 +70,7 @@ build() { # FOLDER COMPILER OPTIONS...
     else
         CC=$compiler CXX=$cxx meson setup "$folder" --werror "$@" || return
     fi
-    meson compile -C "$folder"
+    meson compile -C "$folder" ${targets:-}
 }
 
 finish() {
@@ -127,5 +127,11 @@ export GST_REGISTRY_FORK=no
 if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dcuda=disabled -Dfuzzing=enabled -Dbuildtype=debugoptimized \
     -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false; then
     suite tests-sanitizers "$work/asan" --timeout-multiplier 5
+fi
+# The GPU's kernels under sanitizers: all cases but those of real models. gcc, since clang optimises the attentions only in
+# minutes a file.
+if targets='opcheck dinor1-cuda-host test_emulator' step build-kernels build "$work/asan-kernels" gcc -Dtests=enabled \
+    -Dcuda=disabled -Dbuildtype=debugoptimized -Db_ndebug=false -Db_sanitize=address,undefined; then
+    suite tests-kernels "$work/asan-kernels" --timeout-multiplier 3 opcheck-cuda-host-{1..3} cuda-emulator
 fi
 finish

@@ -3,6 +3,7 @@
  */
 
 /* The emulated GPU: what it computes, and that it notices what a kernel does wrong. */
+#include "backend/cuda/host/sanitizer.h"
 #include "backend/cuda/launch.h"
 
 #include <glib.h>
@@ -256,6 +257,67 @@ test_limits()
     g_assert_nonnull(strstr(shared.run.failure, "invalid configuration"));
 }
 
+#ifdef WITH_ASAN
+/* Reads number @at of four, from the tensor @x or, without one, from shared memory. */
+void
+read_one(const float *x, int at, float *out)
+{
+    DINOR1_DYNAMIC_SHARED(float, tile);
+
+    tile[threadIdx.x] = (float)threadIdx.x;
+    __syncthreads();
+    out[threadIdx.x] = (x ? x : tile)[at];
+}
+
+void
+read_from(bool of_tensor, int at)
+{
+    Rig rig;
+    void *x = nullptr;
+    float out[4];
+
+    cudaMalloc(&x, 4 * sizeof(float));
+    DINOR1_LAUNCH(&rig.run, read_one, 1, 4, 4 * sizeof(float), of_tensor ? static_cast<float *>(x) : nullptr, at, out);
+    g_assert_cmpint(rig.finish(), ==, cudaSuccess);
+    cudaFree(x);
+}
+
+struct Place {
+    const char *name; /* of the process that reads there and, unless it is @inside, ends there */
+    bool of_tensor, inside;
+    int at;
+};
+
+const Place places[] = {
+    {"/emulator/bounds/subprocess/tensor", true, true, 3},
+    {"/emulator/bounds/subprocess/before-tensor", true, false, -1},
+    {"/emulator/bounds/subprocess/past-tensor", true, false, 4},
+    {"/emulator/bounds/subprocess/shared", false, true, 3},
+    {"/emulator/bounds/subprocess/before-shared", false, false, -1},
+    {"/emulator/bounds/subprocess/past-shared", false, false, 4},
+};
+
+void
+test_bounds_at(gconstpointer data)
+{
+    const Place *place = static_cast<const Place *>(data);
+
+    read_from(place->of_tensor, place->at);
+}
+
+void
+test_bounds()
+{
+    for (const Place &place : places) {
+        g_test_trap_subprocess(place.name, 0, GTestSubprocessFlags(0));
+        if (place.inside)
+            g_test_trap_assert_passed();
+        else
+            g_test_trap_assert_stderr("*AddressSanitizer*read_one*");
+    }
+}
+#endif
+
 void
 test_halves()
 {
@@ -408,6 +470,11 @@ main(int argc, char **argv)
     g_test_add_func("/emulator/missing-barrier", test_missing_barrier);
     g_test_add_func("/emulator/deadlock", test_deadlock);
     g_test_add_func("/emulator/limits", test_limits);
+#ifdef WITH_ASAN
+    g_test_add_func("/emulator/bounds", test_bounds);
+    for (const Place &place : places)
+        g_test_add_data_func(place.name, &place, test_bounds_at);
+#endif
     g_test_add_func("/emulator/halves", test_halves);
     g_test_add_func("/emulator/late", test_late);
     g_test_add_func("/emulator/events", test_events);

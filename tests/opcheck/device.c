@@ -72,10 +72,10 @@ buffer_read(DinoR1Backend *backend, const DeviceBuffer *buffer, const gchar *nam
 
     if (!backend->klass->download(backend, image, buffer->base, buffer->size + 2 * BAND, &error))
         return g_strdup(error->message);
-    for (gsize i = 0; i < BAND; i++) {
+    for (gssize i = 0; i < (gssize)BAND; i++) {
         if (image[i] != CANARY)
             return g_strdup_printf("wrote before the start of %s", name);
-        if (image[BAND + buffer->size + i] != CANARY)
+        if (image[BAND + buffer->size + (gsize)i] != CANARY)
             return g_strdup_printf("wrote past the end of %s", name);
     }
     if (to)

@@ -6,6 +6,7 @@
 #include "grad.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,8 +20,8 @@ const OpLevel opcheck_levels[OPCHECK_N_LEVELS] = {
 };
 
 typedef struct {
-    const gchar *op, *level; /* NULL: all */
-    gboolean big;
+    const gchar *op, *level;                                /* NULL: all */
+    gboolean big, part;                                     /* part: not all cases of the table */
     DinoR1Backend *backends[OPCHECK_N_LEVELS][MAX_THREADS]; /* NULL: this processor cannot */
     OpCount count;
     guint n_cases[DINOR1_N_OPS];
@@ -209,7 +210,7 @@ run_checks(Check *check, GPtrArray *cases)
             check_case(check, c);
     }
     print_summary(check);
-    if (!check->op && !check->level)
+    if (!check->op && !check->level && !check->part)
         check_coverage(check);
 
     for (guint level = 0; level < OPCHECK_N_LEVELS; level++)
@@ -254,6 +255,25 @@ make_cases(void)
     return cases;
 }
 
+/* Leaves of @cases every @n-th, from number @k (counted from 1) on; @share is "K/N". */
+static gboolean
+take_share(GPtrArray *cases, const gchar *share, GError **error)
+{
+    guint k, n;
+    gchar rest;
+
+    if (!share)
+        return TRUE;
+    if (sscanf(share, "%u/%u%c", &k, &n, &rest) != 2 || k < 1 || k > n) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "a share is K/N, 1 <= K <= N, not '%s'", share);
+        return FALSE;
+    }
+    for (guint i = cases->len; i-- > 0;)
+        if (i % n != k - 1)
+            g_ptr_array_remove_index(cases, i);
+    return TRUE;
+}
+
 static gboolean
 is_known(const gchar *op, const gchar *level, GError **error)
 {
@@ -272,7 +292,7 @@ is_known(const gchar *op, const gchar *level, GError **error)
 int
 main(int argc, char **argv)
 {
-    g_autofree gchar *op = NULL, *level = NULL, *backend = NULL;
+    g_autofree gchar *op = NULL, *level = NULL, *backend = NULL, *share = NULL;
     gboolean bench = FALSE, list = FALSE, big = FALSE, grad = FALSE, require_all = FALSE;
     gint n_threads = 0;
     const GOptionEntry entries[] = {
@@ -282,6 +302,7 @@ main(int argc, char **argv)
         {"op", 0, 0, G_OPTION_ARG_STRING, &op, "only this op", "NAME"},
         {"level", 0, 0, G_OPTION_ARG_STRING, &level, "only reference, generic, avx2 or avx512", "NAME"},
         {"backend", 0, 0, G_OPTION_ARG_STRING, &backend, "check a device's kernels: cuda, cuda:N or cuda-host", "NAME"},
+        {"share", 0, 0, G_OPTION_ARG_STRING, &share, "only every N-th case, from the K-th on", "K/N"},
         {"require-all", 0, 0, G_OPTION_ARG_NONE, &require_all, "fail if the backend lacks an op", NULL},
         {"threads", 0, 0, G_OPTION_ARG_INT, &n_threads, "threads of --bench; 0 = one per processor", "N"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &list, "print the names of all cases", NULL},
@@ -292,7 +313,8 @@ main(int argc, char **argv)
     g_autoptr(GPtrArray) cases = make_cases();
 
     g_option_context_add_main_entries(context, entries, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, &error) || !is_known(op, level, &error)) {
+    if (!g_option_context_parse(context, &argc, &argv, &error) || !is_known(op, level, &error) ||
+        !take_share(cases, share, &error)) {
         g_printerr("opcheck: %s\n", error->message);
         return 2;
     }
@@ -310,5 +332,5 @@ main(int argc, char **argv)
         return run_grad_checks();
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
-    return run_checks(&(Check){.op = op, .level = level, .big = big}, cases);
+    return run_checks(&(Check){.op = op, .level = level, .big = big, .part = share != NULL}, cases);
 }
