@@ -35,7 +35,7 @@ typedef struct {
 } DinoR1ProgramRead;
 
 /* The same for several outputs, with a single wait. */
-#define DINOR1_MAX_READS 16
+#define DINOR1_MAX_READS 128
 gboolean dinor1_program_get_many(DinoR1Program *program, const DinoR1ProgramRead *reads, guint n, GError **error);
 /* The memory of an input or output itself when the backend's memory is the host's; NULL otherwise. */
 gpointer dinor1_program_map(DinoR1Program *program, const gchar *name);

@@ -240,14 +240,16 @@ gboolean
 dinor1_parameters_fetch(const DinoR1Parameters *parameters, GError **error)
 {
     DinoR1Backend *backend = parameters->backend;
+    g_autofree DinoR1Download *copies = g_new(DinoR1Download, MAX(parameters->list->len, 1));
 
-    for (guint i = 0; backend && !backend->host_memory && i < parameters->list->len; i++) {
+    if (!backend || backend->host_memory)
+        return TRUE;
+    for (guint i = 0; i < parameters->list->len; i++) {
         const DinoR1Parameter *parameter = parameters->list->pdata[i];
 
-        if (!backend->klass->download(backend, parameter->data, parameter->memory, data_size(&parameter->shape), error))
-            return FALSE;
+        copies[i] = (DinoR1Download){parameter->data, parameter->memory, data_size(&parameter->shape)};
     }
-    return TRUE;
+    return backend->klass->download_many(backend, copies, parameters->list->len, error);
 }
 
 gboolean

@@ -17,7 +17,8 @@ struct _DinoR1TrainStep {
     guint n_parameters;
     gsize n_prompts;    /* C + Cn */
     GPtrArray *buffers; /* owned gfloat arrays */
-    gfloat *boxes, *labels, *padding_cost, *costs, *objectness;
+    gfloat *boxes, *labels, *padding_cost, *objectness;
+    gfloat *costs;               /* [sets, B, Q, M] */
     gfloat *select;              /* [C + Cn, B*M] */
     gfloat *prompts, *exchanged; /* [C + Cn, D] of all processes: the model's; whatever else is exchanged */
     DinoR1SetTargets targets;
@@ -58,6 +59,13 @@ new_buffer(DinoR1TrainStep *step, gsize n)
     return buffer;
 }
 
+/* The proposals and the decoder's layers. */
+static guint
+count_sets(const DinoR1TrainStep *step)
+{
+    return (guint)step->spec.graph.config->decoder_layers + 1;
+}
+
 static void
 make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
 {
@@ -67,7 +75,7 @@ make_buffers(DinoR1TrainStep *step, const DinoR1Parameters *parameters)
     step->boxes = new_buffer(step, n_boxes * 4);
     step->labels = new_buffer(step, n_boxes * step->n_tokens);
     step->padding_cost = new_buffer(step, n_boxes);
-    step->costs = new_buffer(step, n_queries * step->n_boxes);
+    step->costs = new_buffer(step, count_sets(step) * n_queries * step->n_boxes);
     step->targets.classes = new_buffer(step, n_queries * step->n_tokens);
     step->targets.boxes = new_buffer(step, n_queries * 4);
     step->targets.positive = new_buffer(step, n_queries);
@@ -278,21 +286,34 @@ run_forward(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error
 }
 
 static gboolean
-set_target(DinoR1TrainStep *step, gint index, const gchar *part, const gfloat *data, gsize width, GError **error)
+set_target(DinoR1TrainStep *step, guint index, const gchar *part, const gfloat *data, gsize width, GError **error)
 {
-    g_autofree gchar *name = g_strdup_printf("target.%d.%s", index, part);
+    g_autofree gchar *name = g_strdup_printf("target.%u.%s", index, part);
 
     return set(step->program, name, data, step->n_images * step->n_queries * width, error);
 }
 
+/* The costs of all sets, with one wait. */
 static gboolean
-match_set(DinoR1TrainStep *step, gint index, const DinoR1TrainBatch *batch, GError **error)
+read_costs(DinoR1TrainStep *step, GError **error)
 {
-    g_autofree gchar *name = g_strdup_printf("cost.%d", index);
-    const gsize size = step->n_images * step->n_queries * step->n_boxes * sizeof(gfloat);
+    const gsize n = step->n_images * step->n_queries * step->n_boxes;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    DinoR1ProgramRead reads[DINOR1_MAX_SETS];
 
-    return dinor1_program_get(step->program, name, step->costs, size, error) &&
-           dinor1_match_targets(step->costs, batch->images, (guint)step->n_images, (guint)step->n_boxes,
+    for (guint i = 0; i < count_sets(step); i++) {
+        g_ptr_array_add(names, g_strdup_printf("cost.%u", i));
+        reads[i] = (DinoR1ProgramRead){names->pdata[i], step->costs + i * n, n * sizeof(gfloat)};
+    }
+    return dinor1_program_get_many(step->program, reads, count_sets(step), error);
+}
+
+static gboolean
+match_set(DinoR1TrainStep *step, guint index, const DinoR1TrainBatch *batch, GError **error)
+{
+    const gfloat *costs = step->costs + index * step->n_images * step->n_queries * step->n_boxes;
+
+    return dinor1_match_targets(costs, batch->images, (guint)step->n_images, (guint)step->n_boxes,
                (guint)step->n_queries, batch->choice, (guint)step->n_tokens, &step->targets, error) &&
            set_target(step, index, "class", step->targets.classes, step->n_tokens, error) &&
            set_target(step, index, "boxes", step->targets.boxes, 4, error) &&
@@ -307,7 +328,9 @@ match_all(DinoR1TrainStep *step, const DinoR1TrainBatch *batch, GError **error)
     gsize n_positive = 0;
     gfloat per_positive;
 
-    for (gint i = 0; i <= step->spec.graph.config->decoder_layers; i++)
+    if (!read_costs(step, error))
+        return FALSE;
+    for (guint i = 0; i < count_sets(step); i++)
         if (!match_set(step, i, batch, error))
             return FALSE;
     for (gsize i = 0; i < n_images; i++)
