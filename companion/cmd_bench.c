@@ -1,6 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "bench_streams.h"
 #include "command.h"
 #include "model_options.h"
 #include "profile_table.h"
@@ -9,8 +10,8 @@
 #include <sys/resource.h>
 
 typedef struct {
-    gchar *model, *size, *device, *precision;
-    gint prompts, runs, threads;
+    gchar *model, *size, *format, *device, *precision;
+    gint prompts, runs, threads, streams;
     gboolean json;
 } Options;
 
@@ -24,6 +25,7 @@ get_size(const Options *options)
 typedef struct {
     gint width, height;
     gdouble best, median; /* seconds of one frame: preprocessing, network and postprocessing */
+    gdouble throughput;   /* frames per second of all streams, 0 unless asked for */
     DinoR1Profile *profile;
     const gchar *device;
 } Result;
@@ -35,7 +37,8 @@ static const CommandHelp help = {
         "prompts are random numbers.",
     .description = "Examples:\n"
                    "  dinor1 bench --model models/dinor1-nano --size 768x576 --runs 20\n"
-                   "  dinor1 bench --model DIR --size 1280x720 --prompts 8 --threads 2 --json\n",
+                   "  dinor1 bench --model DIR --size 1280x720 --prompts 8 --threads 2 --json\n"
+                   "  dinor1 bench --model DIR --size 960x544 --format nv12 --device cuda --streams 8\n",
 };
 
 /* A bank of classes "1", "2", … whose embeddings are like those of a layer norm. */
@@ -99,21 +102,44 @@ time_frames(DinoR1Detector *detector, const DinoR1Image *image, gint runs, Resul
 }
 
 static gboolean
-measure(const Options *options, DinoR1Detector *detector, Result *result, GError **error)
+is_nv12(const Options *options)
 {
-    const gsize stride = 3 * (gsize)result->width;
+    return g_strcmp0(options->format, "nv12") == 0;
+}
+
+/* A picture in @pixels, which is to be freed. */
+static DinoR1Image
+make_image(const Options *options, gint width, gint height, GRand *random, guint8 **pixels)
+{
+    DinoR1Image image = {.format = DINOR1_PIXEL_RGB, .width = width, .height = height, .strides = {3 * width}};
+    gsize size = 3 * (gsize)width * (gsize)height;
+
+    if (is_nv12(options)) {
+        image.format = DINOR1_PIXEL_NV12;
+        image.strides[0] = image.strides[1] = width + width % 2;
+        size = (gsize)image.strides[0] * (gsize)(height + (height + 1) / 2);
+    }
+    image.planes[0] = *pixels = make_pixels(size, random);
+    if (is_nv12(options))
+        image.planes[1] = *pixels + (gsize)image.strides[0] * (gsize)height;
+    return image;
+}
+
+static gboolean
+measure(const Options *options, const DinoR1DetectorOptions *settings, DinoR1Detector *detector, Result *result,
+    GError **error)
+{
+    DinoR1Model *model = dinor1_detector_get_model(detector);
     g_autoptr(GRand) random = g_rand_new_with_seed(1);
-    g_autofree guint8 *pixels = make_pixels(stride * (gsize)result->height, random);
-    const DinoR1Image image = {.format = DINOR1_PIXEL_RGB,
-        .width = result->width,
-        .height = result->height,
-        .planes = {pixels},
-        .strides = {(gint)stride}};
-    g_autoptr(DinoR1PromptBank) bank =
-        make_bank(dinor1_detector_get_model(detector), (guint)options->prompts, random, error);
+    g_autofree guint8 *pixels = NULL;
+    const DinoR1Image image = make_image(options, result->width, result->height, random, &pixels);
+    g_autoptr(DinoR1PromptBank) bank = make_bank(model, (guint)options->prompts, random, error);
 
     if (!bank || !dinor1_detector_set_prompts(detector, bank, error) ||
         !time_frames(detector, &image, options->runs, result, error))
+        return FALSE;
+    if (options->streams > 0 && !bench_streams(model, settings, bank, &image, (guint)options->streams,
+                                    (guint)options->runs, &result->throughput, error))
         return FALSE;
     result->profile = dinor1_detector_profile(
         detector, result->width, result->height, (guint)options->prompts, (guint)options->runs, error);
@@ -139,6 +165,8 @@ print_text(const Options *options, const Result *result)
         profile->input_width, profile->input_height, options->prompts, options->runs);
     g_print("one frame: %.2f ms at best, %.2f ms median: %.1f frames/s\n\n", 1e3 * result->best, 1e3 * result->median,
         1 / result->median);
+    if (result->throughput > 0)
+        g_print("%d streams at a time: %.1f frames/s\n\n", options->streams, result->throughput);
     profile_table_print("module", profile->modules, profile->n_modules);
     g_print("\n");
     profile_table_print("op", profile->ops, profile->n_ops);
@@ -171,11 +199,26 @@ print_json(const Options *options, const Result *result)
     json_builder_add_double_value(builder, 1e3 * result->median);
     json_builder_set_member_name(builder, "frames_per_second");
     json_builder_add_double_value(builder, 1 / result->median);
+    if (result->throughput > 0) {
+        json_builder_set_member_name(builder, "streams");
+        json_builder_add_int_value(builder, options->streams);
+        json_builder_set_member_name(builder, "streams_frames_per_second");
+        json_builder_add_double_value(builder, result->throughput);
+    }
     json_builder_set_member_name(builder, "peak_rss_mib");
     json_builder_add_double_value(builder, get_peak_mebibytes());
     profile_build_json(builder, result->profile);
     json_builder_end_object(builder);
     json_print(builder);
+}
+
+static gboolean
+check_format(const Options *options, GError **error)
+{
+    if (!options->format || g_str_equal(options->format, "rgb") || is_nv12(options))
+        return TRUE;
+    g_set_error(error, USAGE_ERROR, 0, "--format is '%s'; it must be rgb or nv12", options->format);
+    return FALSE;
 }
 
 static gboolean
@@ -185,6 +228,7 @@ check_options(const Options *options, Result *result, GError **error)
            command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) &&
            command_check_range("--runs", options->runs, 1, 1000000, error) &&
            command_check_range("--threads", options->threads, 0, 1024, error) &&
+           command_check_range("--streams", options->streams, 0, 256, error) && check_format(options, error) &&
            command_parse_size(get_size(options), &result->width, &result->height, error);
 }
 
@@ -207,7 +251,7 @@ bench(const Options *options, GError **error)
     if (!detector)
         return FALSE;
     result.device = dinor1_detector_get_device(detector);
-    done = measure(options, detector, &result, error);
+    done = measure(options, &settings, detector, &result, error);
     if (done)
         (options->json ? print_json : print_text)(options, &result);
     g_clear_pointer(&result.profile, dinor1_profile_free);
@@ -221,11 +265,14 @@ cmd_bench(gint argc, gchar **argv)
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options.model, "model directory (required)", "DIR"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},
+        {"format", 0, 0, G_OPTION_ARG_STRING, &options.format, "its pixels: rgb or nv12 (rgb)", "FORMAT"},
         {"prompts", 0, 0, G_OPTION_ARG_INT, &options.prompts, "number of prompts (4)", "N"},
         {"runs", 0, 0, G_OPTION_ARG_INT, &options.runs, "how often to measure (10)", "N"},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, DEVICE_HELP, "DEVICE"},
         {"precision", 0, 0, G_OPTION_ARG_STRING, &options.precision, PRECISION_HELP, "PRECISION"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "CPU threads (0 = all)", "N"},
+        {"streams", 0, 0, G_OPTION_ARG_INT, &options.streams,
+            "also measure this many at a time, each with its own detector and prompts (0 = none)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},
     };
@@ -234,6 +281,7 @@ cmd_bench(gint argc, gchar **argv)
 
     g_free(options.model);
     g_free(options.size);
+    g_free(options.format);
     g_free(options.device);
     g_free(options.precision);
     return done ? EXIT_OK : command_fail(error);

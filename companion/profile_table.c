@@ -12,6 +12,7 @@ profile_sum(const DinoR1ProfileEntry *entries, guint n_entries)
 
     for (guint i = 0; i < n_entries; i++) {
         sum.gmac += entries[i].gmac;
+        sum.bytes += entries[i].bytes;
         sum.seconds += entries[i].seconds;
         sum.n_nodes += entries[i].n_nodes;
     }
@@ -25,13 +26,19 @@ get_gflops(const DinoR1ProfileEntry *entry)
     return entry->seconds > 0 ? 2 * entry->gmac / entry->seconds : 0;
 }
 
+static gdouble
+get_gigabytes_per_second(const DinoR1ProfileEntry *entry)
+{
+    return entry->seconds > 0 ? 1e-9 * entry->bytes / entry->seconds : 0;
+}
+
 static void
 print_entry(const DinoR1ProfileEntry *entry, gdouble total_seconds)
 {
-    g_print("  %-28s %6u %10.3f", entry->name, entry->n_nodes, entry->gmac);
+    g_print("  %-28s %6u %10.3f %9.1f", entry->name, entry->n_nodes, entry->gmac, entry->bytes / MEBIBYTE);
     if (total_seconds > 0)
-        g_print(
-            " %10.2f %6.1f %% %9.1f", 1e3 * entry->seconds, 100 * entry->seconds / total_seconds, get_gflops(entry));
+        g_print(" %10.3f %6.1f %% %9.1f %8.1f", 1e3 * entry->seconds, 100 * entry->seconds / total_seconds,
+            get_gflops(entry), get_gigabytes_per_second(entry));
     g_print("\n");
 }
 
@@ -40,7 +47,8 @@ profile_table_print(const gchar *title, const DinoR1ProfileEntry *entries, guint
 {
     const DinoR1ProfileEntry sum = profile_sum(entries, n_entries);
 
-    g_print("  %-28s %6s %10s%s\n", title, "nodes", "GMAC", sum.seconds > 0 ? "         ms    share   GFLOP/s" : "");
+    g_print("  %-28s %6s %10s %9s%s\n", title, "nodes", "GMAC", "MiB",
+        sum.seconds > 0 ? "         ms    share   GFLOP/s     GB/s" : "");
     for (guint i = 0; i < n_entries; i++)
         print_entry(&entries[i], sum.seconds);
     print_entry(&sum, sum.seconds);
@@ -67,6 +75,8 @@ build_entries(JsonBuilder *builder, const gchar *name, const DinoR1ProfileEntry 
         json_builder_add_int_value(builder, entries[i].n_nodes);
         json_builder_set_member_name(builder, "gmac");
         json_builder_add_double_value(builder, entries[i].gmac);
+        json_builder_set_member_name(builder, "bytes");
+        json_builder_add_double_value(builder, entries[i].bytes);
         if (entries[i].seconds > 0) {
             json_builder_set_member_name(builder, "ms");
             json_builder_add_double_value(builder, 1e3 * entries[i].seconds);

@@ -40,6 +40,8 @@ typedef struct {
     /* Device memory, 64-byte aligned. alloc returns NULL with an error when there is not enough. */
     gpointer (*alloc)(DinoR1Backend *backend, gsize size, GError **error);
     void (*release)(DinoR1Backend *backend, gpointer memory);
+    /* NULL where host_memory. How much of the device's memory is free, whoever has the rest. */
+    gboolean (*get_memory)(DinoR1Backend *backend, gsize *free, gsize *total, GError **error);
     /* Enqueues the copy; the caller may reuse @from at once. */
     gboolean (*upload)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
     /* Both wait for everything enqueued, and return when the copies are there. */

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 /* A backend in a library of its own, opened at run time. It exports one symbol, DINOR1_BACKEND_MODULE_SYMBOL, a
  * DinoR1BackendModule; abi and the sizes must be the loader's own. */
-#define DINOR1_BACKEND_ABI           4
+#define DINOR1_BACKEND_ABI           5
 #define DINOR1_BACKEND_MODULE_SYMBOL "dinor1_backend_module"
 
 typedef struct {

@@ -27,22 +27,23 @@ dinor1_model_get_tensor(const DinoR1Model *model, guint index, DinoR1TensorInfo 
     memcpy(info->dims, tensor->dims, sizeof info->dims);
 }
 
-/* Adds a node to the entry called @name. */
+/* Adds @node, one of a kind, to the entry called its name. */
 static void
-account(GArray *entries, const gchar *name, gdouble gmac, gdouble seconds)
+account(GArray *entries, const DinoR1ProfileEntry *node)
 {
     DinoR1ProfileEntry *entry = NULL;
 
     for (guint i = 0; i < entries->len && !entry; i++)
-        if (g_str_equal(g_array_index(entries, DinoR1ProfileEntry, i).name, name))
+        if (g_str_equal(g_array_index(entries, DinoR1ProfileEntry, i).name, node->name))
             entry = &g_array_index(entries, DinoR1ProfileEntry, i);
     if (!entry) {
         g_array_set_size(entries, entries->len + 1);
         entry = &g_array_index(entries, DinoR1ProfileEntry, entries->len - 1);
-        entry->name = name;
+        entry->name = node->name;
     }
-    entry->gmac += gmac;
-    entry->seconds += seconds;
+    entry->gmac += node->gmac;
+    entry->bytes += node->bytes;
+    entry->seconds += node->seconds;
     entry->n_nodes++;
 }
 
@@ -142,10 +143,14 @@ summarise(DinoR1Program *program, const gdouble *seconds)
 
     for (guint i = 0; i < nodes->len; i++) {
         const DinoR1Node *node = nodes->pdata[i];
-        const gdouble gmac = dinor1_program_is_run(program, i) ? dinor1_node_macs(node) * 1e-9 : 0;
+        const gboolean is_run = dinor1_program_is_run(program, i);
+        DinoR1ProfileEntry entry = {.name = node->module, .seconds = seconds[i]};
 
-        account(modules, node->module, gmac, seconds[i]);
-        account(ops, dinor1_op_name(node->op), gmac, seconds[i]);
+        entry.gmac = is_run ? dinor1_node_macs(node) * 1e-9 : 0;
+        entry.bytes = is_run ? dinor1_node_bytes(node) : 0;
+        account(modules, &entry);
+        entry.name = dinor1_op_name(node->op);
+        account(ops, &entry);
     }
     g_array_sort(ops, costliest_first);
     steal_entries(modules, &profile->modules, &profile->n_modules);

@@ -149,6 +149,26 @@ dinor1_node_macs(const DinoR1Node *node)
     return dinor1_op_macs(node->op, &node->params, inputs, outputs);
 }
 
+static gdouble
+tensor_bytes(const DinoR1Tensor *tensor)
+{
+    return (gdouble)dinor1_shape_size(&tensor->shape) * (gdouble)dinor1_dtype_size(tensor->dtype);
+}
+
+gdouble
+dinor1_node_bytes(const DinoR1Node *node)
+{
+    const gboolean picks = node->op == DINOR1_OP_SLICE || node->op == DINOR1_OP_GATHER;
+    gdouble bytes = 0;
+
+    for (guint i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i])
+            bytes += tensor_bytes(picks && i == 0 ? node->outputs[0] : node->inputs[i]);
+    for (guint i = 0; i < dinor1_op_n_outputs(node->op); i++)
+        bytes += tensor_bytes(node->outputs[i]);
+    return bytes;
+}
+
 DinoR1Tensor *
 dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, DinoR1Shape shape)
 {

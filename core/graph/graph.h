@@ -106,6 +106,8 @@ gsize dinor1_tensor_data_size(const DinoR1Tensor *tensor);
 
 /* dinor1_op_macs() of a node. */
 gdouble dinor1_node_macs(const DinoR1Node *node);
+/* The fewest bytes that a node can move: each input and output once, of what is picked from only the part that is. */
+gdouble dinor1_node_bytes(const DinoR1Node *node);
 
 /* Names are copied. */
 DinoR1Tensor *dinor1_graph_input(DinoR1Graph *graph, const gchar *name, DinoR1DType dtype, DinoR1Shape shape);

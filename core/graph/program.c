@@ -4,6 +4,7 @@
 #include "graph/program.h"
 
 #include "backend/resident.h"
+#include "graph/op_timer.h"
 #include "graph/plan.h"
 #include "graph/recorder.h"
 
@@ -288,16 +289,14 @@ resolve_args(DinoR1Program *program)
 static gboolean
 run_node(DinoR1Program *program, guint index, gdouble *seconds, GError **error)
 {
-    DinoR1Backend *backend = program->backend;
-    const gint64 start = seconds ? g_get_monotonic_time() : 0;
+    const DinoR1OpType op = get_node(program, index)->op;
+    gdouble taken;
 
-    if (!backend->klass->run(backend, get_node(program, index)->op, &program->args[index], error))
+    if (!seconds)
+        return program->backend->klass->run(program->backend, op, &program->args[index], error);
+    if (!dinor1_time_op(program->backend, op, &program->args[index], &taken, error))
         return FALSE;
-    if (seconds) {
-        if (!backend->klass->sync(backend, error))
-            return FALSE;
-        seconds[index] += (gdouble)(g_get_monotonic_time() - start) * 1e-6;
-    }
+    seconds[index] += taken;
     return TRUE;
 }
 

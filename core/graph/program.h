@@ -59,7 +59,7 @@ gboolean dinor1_program_run(DinoR1Program *program, GError **error);
 /* One stage of a run; the stages must be run in order. */
 gboolean dinor1_program_run_stage(DinoR1Program *program, guint stage, GError **error);
 
-/* Like run, op by op, and adds each node's wall time to @seconds (one entry per node). */
+/* Like run, op by op, and adds the time of each node (graph/op_timer.h) to @seconds (one entry per node). */
 gboolean dinor1_program_run_timed(DinoR1Program *program, gdouble *seconds, GError **error);
 
 /* FALSE for a node that a run skips: nothing reads it, or it depends on constants only. */

@@ -27,12 +27,15 @@ equals 'more pixels cost more' True "$("$dinor1" inspect --model dino-r1-visual 
 for model in dino-r1-visual mm-one; do
     succeeds bench --model $model --size 96x64 --runs 2 --threads 1 --prompts 2
     check "time of $model" grep -qE '^one frame: [0-9.]+ ms at best, [0-9.]+ ms median' out
-    check "module times of $model" grep -qE '^ +decoder +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ % +[0-9.]+$' out
+    check "module times of $model" grep -qE '^ +decoder +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+$' out
     check "peak of $model" grep -qE '^peak resident memory: [0-9.]+ MiB' out
 done
 succeeds bench --model dino-r1-visual --size 96x64 --runs 2 --threads 1 --json
 equals times True "$(json out '0 < d["best_ms"] <= d["median_ms"] and d["peak_rss_mib"] > 1')"
 equals rates True "$(json out 'all(m["gflops"] >= 0 for m in d["modules"] if "ms" in m)')"
+equals bytes True "$(json out 'all(o["bytes"] > 0 for o in d["ops"] if "ms" in o)')"
+succeeds bench --model dino-r1-visual --size 96x64 --format nv12 --runs 3 --threads 2 --streams 3 --json
+equals streams True "$(json out 'd["streams"] == 3 and d["streams_frames_per_second"] > 0')"
 fails 1 nomodel inspect --model nomodel
 fails 1 nomodel bench --model nomodel
 finish

@@ -32,6 +32,7 @@ fails 2 '--every is 0' detect --model x --text cup --every 0 "$0"
 fails 2 '--max-detections is 0' detect --model x --text cup --max-detections 0 "$0"
 fails 2 'must be WIDTHxHEIGHT' bench --model x --size 640
 fails 2 'must be WIDTHxHEIGHT' inspect --model x --size 0x10
+fails 2 '--format is .yuy2.' bench --model x --format yuy2
 fails 2 '--runs is 0' bench --model x --runs 0
 fails 2 'usage: dinor1 prompt make BANK' prompt make only.bank --model x
 fails 2 'usage: dinor1 prompt remove BANK LABEL' prompt remove only.bank

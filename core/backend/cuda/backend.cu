@@ -127,6 +127,14 @@ cuda_release(DinoR1Backend *backend, gpointer memory)
     cudaFree(memory);
 }
 
+gboolean
+cuda_get_memory(DinoR1Backend *backend, gsize *free, gsize *total, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    return enter(self, error) && check(self, cudaMemGetInfo(free, total), "memory", error);
+}
+
 /* Pinned memory may be short without harm to the device. */
 gboolean
 check_copy(CudaBackend *self, cudaError_t status, const gchar *what, GError **error)
@@ -275,6 +283,7 @@ const DinoR1BackendClass cuda_class = {
     cuda_free,
     cuda_alloc,
     cuda_release,
+    cuda_get_memory,
     cuda_upload,
     cuda_download,
     cuda_download_many,

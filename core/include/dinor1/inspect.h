@@ -25,6 +25,7 @@ DINOR1_API void dinor1_model_get_tensor(const DinoR1Model *model, guint index, D
 typedef struct {
     const gchar *name; /* static string */
     gdouble gmac;      /* multiply-accumulates, 1e9 */
+    gdouble bytes;     /* the fewest that its nodes can move: inputs and outputs, each once */
     gdouble seconds;   /* measured, 0 unless asked for */
     guint n_nodes;
 } DinoR1ProfileEntry;
