@@ -34,6 +34,15 @@ typedef struct {
     gsize size;
 } DinoR1Download;
 
+/* Rows of bytes that lie apart, from the host's memory or a device's. */
+typedef struct {
+    gpointer to;
+    gconstpointer from;
+    gsize to_stride, from_stride;
+    gsize row_bytes, n_rows;
+    gboolean from_device;
+} DinoR1RowCopy;
+
 typedef struct {
     const gchar *name; /* "cpu", "cuda" */
     void (*free)(DinoR1Backend *backend);
@@ -44,6 +53,9 @@ typedef struct {
     gboolean (*get_memory)(DinoR1Backend *backend, gsize *free, gsize *total, GError **error);
     /* Enqueues the copy; the caller may reuse @from at once. */
     gboolean (*upload)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
+    /* NULL where host_memory. The same for rows; those of a device must stay until everything enqueued is done. What
+     * lies between the rows of @to may change. */
+    gboolean (*copy_rows)(DinoR1Backend *backend, const DinoR1RowCopy *copy, GError **error);
     /* Both wait for everything enqueued, and return when the copies are there. */
     gboolean (*download)(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size, GError **error);
     gboolean (*download_many)(DinoR1Backend *backend, const DinoR1Download *copies, guint n, GError **error);

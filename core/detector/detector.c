@@ -4,6 +4,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/device.h"
 #include "detector/detector_internal.h"
+#include "detector/frame_loader.h"
 #include "detector/postprocess.h"
 #include "detector/precision.h"
 #include "detector/prompt_tokens.h"
@@ -26,7 +27,7 @@ struct _DinoR1Detector {
     DinoR1Pool *pool;     /* for the host's part of a frame */
     DinoR1Pool *own_pool; /* that, unless the backend has one */
     DinoR1Programs *programs;
-    DinoR1Preprocess *preprocess;
+    DinoR1FrameLoader *loader;
     DinoR1TokenSet *tokens; /* NULL before the first set_prompts */
     DinoR1Program *holder;  /* the program whose inputs hold the current tokens; only compared */
     DinoR1Detection *items; /* [MAX_DETECTIONS] */
@@ -112,7 +113,7 @@ dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GE
         return NULL;
     detector->options.device = detector->options.precision = NULL; /* the caller's strings */
     detector->programs = dinor1_programs_new(model, detector->backend, dtype);
-    detector->preprocess = dinor1_preprocess_new();
+    detector->loader = dinor1_frame_loader_new(dinor1_model_get_config(model), detector->backend, detector->pool);
     detector->items = g_new(DinoR1Detection, MAX_DETECTIONS);
     return g_steal_pointer(&detector);
 }
@@ -122,11 +123,11 @@ dinor1_detector_free(DinoR1Detector *detector)
 {
     if (!detector)
         return;
+    g_clear_pointer(&detector->loader, dinor1_frame_loader_free);
     g_clear_pointer(&detector->programs, dinor1_programs_free);
     g_clear_pointer(&detector->backend, dinor1_backend_free);
     g_clear_pointer(&detector->own_pool, dinor1_pool_free);
     g_clear_error(&detector->death);
-    g_clear_pointer(&detector->preprocess, dinor1_preprocess_free);
     g_clear_pointer(&detector->tokens, dinor1_token_set_free);
     dinor1_model_unref(detector->model);
     g_free(detector->device);
@@ -172,6 +173,7 @@ DinoR1Program *
 dinor1_detector_get_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, gboolean *is_new, GError **error)
 {
     detector->holder = NULL;
+    dinor1_frame_loader_forget(detector->loader);
     return dinor1_programs_get(detector->programs, key, is_new, error);
 }
 
@@ -187,29 +189,25 @@ dinor1_detector_set_max_detections(DinoR1Detector *detector, guint max_detection
     detector->options.max_detections = CLAMP(max_detections, 1, MAX_DETECTIONS);
 }
 
-void
-dinor1_detector_get_input_size(
-    const DinoR1Detector *detector, gint width, gint height, gint *input_width, gint *input_height)
+DinoR1ProgramKey
+dinor1_detector_make_key(const DinoR1Detector *detector, DinoR1ProgramKind kind, const DinoR1Image *image)
 {
     const DinoR1Config *config = dinor1_model_get_config(detector->model);
     const DinoR1DetectorOptions *options = &detector->options;
+    DinoR1ProgramKey key = {.kind = kind};
 
-    dinor1_resize_rule(width, height, options->shortest_edge ? options->shortest_edge : config->shortest_edge,
-        options->longest_edge ? options->longest_edge : config->longest_edge, input_width, input_height);
+    dinor1_resize_rule(image->width, image->height,
+        options->shortest_edge ? options->shortest_edge : config->shortest_edge,
+        options->longest_edge ? options->longest_edge : config->longest_edge, &key.width, &key.height);
+    key.room = dinor1_frame_room(image, key.width, key.height);
+    return key;
 }
 
-/* Resizes and normalises @image into the program's "pixel_values". */
-static gboolean
-load_pixels(
-    DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image, gint width, gint height, GError **error)
+gboolean
+dinor1_detector_load_picture(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
+    const DinoR1Image *image, GError **error)
 {
-    const DinoR1Config *config = dinor1_model_get_config(detector->model);
-    gfloat *pixels = dinor1_program_stage(program, "pixel_values", error);
-
-    return pixels &&
-           dinor1_preprocess_run(detector->preprocess, image, width, height, config->rescale_factor, config->image_mean,
-               config->image_std, detector->pool, pixels, error) &&
-           dinor1_program_push(program, "pixel_values", error);
+    return dinor1_frame_loader_load(detector->loader, program, image, key->width, key->height, error);
 }
 
 /* @box clipped to the image, as (cx, cy, w, h), 0 … 1. */
@@ -256,8 +254,8 @@ embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes
     GError **error)
 {
     const gsize d = (gsize)dinor1_model_get_embedding_size(detector->model);
-    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_PROMPT_ENCODER, .n_tokens = (gint)n_boxes};
     g_autofree gfloat *normalised = NULL;
+    DinoR1ProgramKey key;
     DinoR1Program *program;
     gboolean is_new;
 
@@ -267,9 +265,10 @@ embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes
     for (guint i = 0; i < n_boxes; i++)
         if (!normalise_box(image, &boxes[i], i, normalised + 4 * (gsize)i, error))
             return FALSE;
-    dinor1_detector_get_input_size(detector, image->width, image->height, &key.width, &key.height);
+    key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_PROMPT_ENCODER, image);
+    key.n_tokens = (gint)n_boxes;
     program = dinor1_detector_get_program(detector, &key, &is_new, error);
-    return program && load_pixels(detector, program, image, key.width, key.height, error) &&
+    return program && dinor1_detector_load_picture(detector, program, &key, image, error) &&
            dinor1_program_set(program, "boxes", normalised, n_boxes * 4 * sizeof(gfloat), error) &&
            dinor1_program_run(program, error) &&
            dinor1_program_get(program, "embeddings", embeddings, n_boxes * d * sizeof(gfloat), error);
@@ -302,6 +301,7 @@ dinor1_detector_set_prompts(DinoR1Detector *detector, const DinoR1PromptBank *ba
     if (!dinor1_detector_begin(detector, error))
         return FALSE;
     detector->holder = NULL; /* other tokens, and encoding text may evict it */
+    dinor1_frame_loader_forget(detector->loader);
     tokens = dinor1_prompt_tokens_new(detector->model, detector->programs, bank, error);
     if (!tokens)
         return dinor1_detector_end(detector, FALSE);
@@ -355,7 +355,7 @@ read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Im
 static gboolean
 detect(DinoR1Detector *detector, const DinoR1Image *image, guint *n_found, GError **error)
 {
-    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR};
+    DinoR1ProgramKey key;
     DinoR1Program *program;
     gboolean is_new;
 
@@ -363,14 +363,16 @@ detect(DinoR1Detector *detector, const DinoR1Image *image, guint *n_found, GErro
         return FALSE;
     if (!detector->tokens || detector->tokens->n_tokens == 0)
         return TRUE;
+    key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_DETECTOR, image);
     key.n_tokens = (gint)detector->tokens->n_tokens;
-    dinor1_detector_get_input_size(detector, image->width, image->height, &key.width, &key.height);
     program = dinor1_programs_get(detector->programs, &key, &is_new, error);
     if (!program)
         return FALSE;
+    if (is_new)
+        dinor1_frame_loader_forget(detector->loader);
     if ((is_new || detector->holder != program) && !load_tokens(detector, program, error))
         return FALSE;
-    return load_pixels(detector, program, image, key.width, key.height, error) && dinor1_program_run(program, error) &&
+    return dinor1_detector_load_picture(detector, program, &key, image, error) && dinor1_program_run(program, error) &&
            read_detections(detector, program, image, n_found, error);
 }
 

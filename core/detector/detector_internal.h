@@ -17,8 +17,12 @@ gboolean dinor1_detector_end(DinoR1Detector *detector, gboolean done);
 DinoR1Program *dinor1_detector_get_program(
     DinoR1Detector *detector, const DinoR1ProgramKey *key, gboolean *is_new, GError **error);
 
-/* The size that the network sees of a picture, with the detector's options applied. */
-void dinor1_detector_get_input_size(
-    const DinoR1Detector *detector, gint width, gint height, gint *input_width, gint *input_height);
+/* What a program for pictures like @image is asked for by, but for its tokens. */
+DinoR1ProgramKey dinor1_detector_make_key(
+    const DinoR1Detector *detector, DinoR1ProgramKind kind, const DinoR1Image *image);
+
+/* Puts @image into a program for it. */
+gboolean dinor1_detector_load_picture(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
+    const DinoR1Image *image, GError **error);
 
 G_END_DECLS

@@ -84,11 +84,32 @@ measure(DinoR1Program *program, guint runs, gdouble *best, GError **error)
     return TRUE;
 }
 
-/* Noise for the pixels and the tokens; every token sees itself. */
-static gboolean
-fill_inputs(DinoR1Program *program, guint n_prompts, GError **error)
+static gfloat
+next_noise(guint32 *state)
 {
-    const gchar *names[] = {"pixel_values", "tokens", "token_mask", "token_positions", "token_padding"};
+    *state = *state * 1664525u + 1013904223u;
+    return (gfloat)(*state >> 8) / 8388608.0f - 1.0f;
+}
+
+/* A picture of noise, whose pixels are to be freed. */
+static DinoR1Image
+make_noise(gint width, gint height, guint8 **pixels)
+{
+    const gsize n = (gsize)width * (gsize)height * 3;
+    guint32 state = 2;
+
+    *pixels = g_malloc(n);
+    for (gsize i = 0; i < n; i++)
+        (*pixels)[i] = (guint8)(127.5f + 127.5f * next_noise(&state));
+    return (DinoR1Image){
+        .format = DINOR1_PIXEL_RGB, .width = width, .height = height, .planes = {*pixels}, .strides = {3 * width}};
+}
+
+/* Noise for the tokens; every token sees itself. */
+static gboolean
+fill_tokens(DinoR1Program *program, guint n_prompts, GError **error)
+{
+    const gchar *names[] = {"tokens", "token_mask", "token_positions", "token_padding"};
 
     for (guint k = 0; k < G_N_ELEMENTS(names); k++) {
         const DinoR1Tensor *tensor = dinor1_graph_find(dinor1_program_get_graph(program), names[k]);
@@ -98,11 +119,9 @@ fill_inputs(DinoR1Program *program, guint n_prompts, GError **error)
 
         if (!tensor)
             continue;
-        for (gsize i = 0; k < 2 && i < n; i++) {
-            state = state * 1664525u + 1013904223u;
-            data[i] = (gfloat)(state >> 8) / 8388608.0f - 1.0f;
-        }
-        for (gsize i = 0; k == 2 && i < n; i++)
+        for (gsize i = 0; k == 0 && i < n; i++)
+            data[i] = next_noise(&state);
+        for (gsize i = 0; k == 1 && i < n; i++)
             data[i] = i / n_prompts == i % n_prompts ? 0 : -G_MAXFLOAT;
         if (!dinor1_program_set(program, names[k], data, n * sizeof *data, error))
             return FALSE;
@@ -162,7 +181,8 @@ summarise(DinoR1Program *program, const gdouble *seconds)
 }
 
 static DinoR1Profile *
-profile_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, guint runs, GError **error)
+profile_program(
+    DinoR1Detector *detector, const DinoR1ProgramKey *key, const DinoR1Image *image, guint runs, GError **error)
 {
     g_autofree gdouble *seconds = NULL;
     DinoR1Profile *profile;
@@ -170,7 +190,8 @@ profile_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, guint run
     gboolean is_new;
 
     program = dinor1_detector_get_program(detector, key, &is_new, error);
-    if (!program || !fill_inputs(program, (guint)key->n_tokens, error))
+    if (!program || !dinor1_detector_load_picture(detector, program, key, image, error) ||
+        !fill_tokens(program, (guint)key->n_tokens, error))
         return NULL;
     seconds = g_new0(gdouble, dinor1_graph_get_nodes(dinor1_program_get_graph(program))->len);
     if (!measure(program, runs, seconds, error))
@@ -184,8 +205,10 @@ profile_program(DinoR1Detector *detector, const DinoR1ProgramKey *key, guint run
 DinoR1Profile *
 dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint n_prompts, guint runs, GError **error)
 {
-    DinoR1ProgramKey key = {.kind = DINOR1_PROGRAM_DETECTOR, .n_tokens = (gint)n_prompts};
+    g_autofree guint8 *pixels = NULL;
+    DinoR1ProgramKey key;
     DinoR1Profile *profile;
+    DinoR1Image image;
 
     if (width < 1 || height < 1 || width > DINOR1_IMAGE_MAX_SIDE || height > DINOR1_IMAGE_MAX_SIDE || n_prompts < 1 ||
         n_prompts > MAX_PROFILE_PROMPTS) {
@@ -196,8 +219,10 @@ dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint
     }
     if (!dinor1_detector_begin(detector, error))
         return NULL;
-    dinor1_detector_get_input_size(detector, width, height, &key.width, &key.height);
-    profile = profile_program(detector, &key, runs, error);
+    image = make_noise(width, height, &pixels);
+    key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_DETECTOR, &image);
+    key.n_tokens = (gint)n_prompts;
+    profile = profile_program(detector, &key, &image, runs, error);
     dinor1_detector_end(detector, profile != NULL);
     return profile;
 }

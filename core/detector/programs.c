@@ -62,6 +62,13 @@ dinor1_programs_round_tokens(const DinoR1Programs *programs, guint n)
     return pads_tokens(programs) ? dinor1_token_bucket(n) : n;
 }
 
+/* The CPU's own preprocessing needs no copy of the frame. */
+static gboolean
+starts_from_frame(const DinoR1Programs *programs, DinoR1ProgramKind kind)
+{
+    return !programs->backend->host_memory && kind != DINOR1_PROGRAM_TEXT_ENCODER;
+}
+
 static DinoR1Graph *
 build_f32(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
 {
@@ -72,6 +79,7 @@ build_f32(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
         .batch = 1,
         .n_tokens = key->n_tokens,
         .padded_tokens = pads_tokens(programs),
+        .frame = starts_from_frame(programs, key->kind) ? key->room : (DinoR1FrameRoom){0},
     };
 
     switch (key->kind) {
@@ -85,10 +93,16 @@ build_f32(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
     return dinor1_build_text_encoder(&spec, dinor1_model_find_weight, programs->model);
 }
 
+/* Whether a plan for @planned does what @key asks for. */
 static gboolean
-same_key(const DinoR1ProgramKey *a, const DinoR1ProgramKey *b)
+serves(const DinoR1Programs *programs, const DinoR1ProgramKey *planned, const DinoR1ProgramKey *key)
 {
-    return a->kind == b->kind && a->width == b->width && a->height == b->height && a->n_tokens == b->n_tokens;
+    const DinoR1FrameRoom *has = &planned->room, *needs = &key->room;
+    const gboolean has_room =
+        has->bytes >= needs->bytes && has->column_taps >= needs->column_taps && has->row_taps >= needs->row_taps;
+
+    return planned->kind == key->kind && planned->width == key->width && planned->height == key->height &&
+           planned->n_tokens == key->n_tokens && (has_room || !starts_from_frame(programs, key->kind));
 }
 
 static DinoR1Graph *
@@ -110,7 +124,7 @@ choose_entry(DinoR1Programs *programs, const DinoR1ProgramKey *key)
     for (guint i = 0; i < MAX_PROGRAMS; i++) {
         Entry *entry = &programs->entries[i];
 
-        if (entry->program && same_key(&entry->key, key))
+        if (entry->program && serves(programs, &entry->key, key))
             return entry;
         if (entry->used < oldest->used)
             oldest = entry;
@@ -124,7 +138,8 @@ stage(DinoR1Program *program, DinoR1ProgramKind kind, GError **error)
 {
     if (kind == DINOR1_PROGRAM_TEXT_ENCODER)
         return TRUE;
-    if (!dinor1_program_stage(program, "pixel_values", error))
+    if (dinor1_graph_find(dinor1_program_get_graph(program), "pixel_values") &&
+        !dinor1_program_stage(program, "pixel_values", error))
         return FALSE;
     return kind != DINOR1_PROGRAM_DETECTOR ||
            (dinor1_program_stage(program, "logits", error) && dinor1_program_stage(program, "pred_boxes", error));
@@ -170,7 +185,7 @@ dinor1_programs_get(DinoR1Programs *programs, const DinoR1ProgramKey *key, gbool
 {
     Entry *entry = choose_entry(programs, key);
 
-    *is_new = !entry->program || !same_key(&entry->key, key);
+    *is_new = !entry->program || !serves(programs, &entry->key, key);
     entry->used = ++programs->n_calls;
     if (!*is_new)
         return entry->program;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "graph/program.h"
+#include "model/frame.h"
 #include <dinor1/model.h>
 
 G_BEGIN_DECLS
@@ -20,11 +21,13 @@ typedef enum {
 typedef struct {
     DinoR1ProgramKind kind;
     gint width, height;
-    gint n_tokens; /* U, M or T (model/build.h) */
+    gint n_tokens;        /* U, M or T (model/build.h) */
+    DinoR1FrameRoom room; /* that the picture needs: a plan with more will do. Ignored where plans start from pixels */
 } DinoR1ProgramKey;
 
 /* Borrows @model and @backend. On a device, detectors and text encoders are planned for dinor1_token_bucket() tokens; a
- * detector has the input "token_padding" there. @dtype: f32, or the half type of weights and activations. */
+ * detector has the input "token_padding" there, and what sees a picture starts from its bytes. @dtype: f32, or the half
+ * type of weights and activations. */
 DinoR1Programs *dinor1_programs_new(DinoR1Model *model, DinoR1Backend *backend, DinoR1DType dtype);
 void dinor1_programs_free(DinoR1Programs *programs);
 

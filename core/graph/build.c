@@ -182,6 +182,13 @@ dinor1_sine_embed(DinoR1Graph *graph, DinoR1Tensor *x, gint features, gfloat tem
 }
 
 DinoR1Tensor *
+dinor1_preprocess(DinoR1Graph *graph, const DinoR1FrameTensors *frame)
+{
+    return OP(graph, DINOR1_OP_PREPROCESS, (&(DinoR1OpParams){0}), frame->bytes, frame->geometry, frame->colour,
+        frame->columns, frame->column_weights, frame->rows, frame->row_weights);
+}
+
+DinoR1Tensor *
 dinor1_patch_merge(DinoR1Graph *graph, DinoR1Tensor *x)
 {
     return OP(graph, DINOR1_OP_PATCH_MERGE, (&(DinoR1OpParams){0}), x);

@@ -168,6 +168,11 @@ DinoR1Tensor *dinor1_expand(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape sha
 DinoR1Tensor *dinor1_reduce(DinoR1Graph *graph, DinoR1ReduceFunc func, DinoR1Tensor *x, gint axis);
 DinoR1Tensor *dinor1_topk(DinoR1Graph *graph, DinoR1Tensor *x, gint64 k);
 DinoR1Tensor *dinor1_gather(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Tensor *indices);
+/* A picture as PREPROCESS takes it (ops.h). */
+typedef struct {
+    DinoR1Tensor *bytes, *geometry, *colour, *columns, *column_weights, *rows, *row_weights;
+} DinoR1FrameTensors;
+DinoR1Tensor *dinor1_preprocess(DinoR1Graph *graph, const DinoR1FrameTensors *frame);
 DinoR1Tensor *dinor1_sine_embed(DinoR1Graph *graph, DinoR1Tensor *x, gint features, gfloat temperature, gfloat scale);
 DinoR1Tensor *dinor1_patch_merge(DinoR1Graph *graph, DinoR1Tensor *x);
 DinoR1Tensor *dinor1_sum_to(DinoR1Graph *graph, DinoR1Tensor *x, DinoR1Shape shape);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "model/config.h"
+#include "model/frame.h"
 #include "model/geometry.h"
 
 G_BEGIN_DECLS
@@ -32,12 +33,22 @@ typedef struct {
     gint height, width;           /* of the canvas, pixels */
     gint batch;                   /* B */
     const DinoR1ImageSize *sizes; /* [B] the images inside the canvas; NULL = all fill it */
+    DinoR1FrameRoom frame;        /* bytes > 0: the graph starts from the bytes of a picture, B = 1 */
     gint n_tokens;                /* U of a detector, M boxes of a prompt encoder, T of the text encoder */
     DinoR1FusionMode fusion;
     gboolean padded_tokens; /* of a detector: some of the U tokens stand for none (input "token_padding") */
     gboolean recompute;     /* of backbone blocks and encoder layers only the inputs are kept for the backward pass */
     gboolean taps;          /* also name the intermediate results (tests/golden/README.md) as outputs */
 } DinoR1GraphSpec;
+
+/* The inputs of a graph that starts from a picture's bytes, instead of "pixel_values": PREPROCESS's (graph/frame.h). */
+#define DINOR1_FRAME_BYTES          "frame"                /* u8 [frame.bytes] */
+#define DINOR1_FRAME_GEOMETRY_INPUT "frame_geometry"       /* i32 [16] */
+#define DINOR1_FRAME_COLOUR         "frame_colour"         /* [5, 4] */
+#define DINOR1_FRAME_COLUMNS        "frame_columns"        /* i32 [W] */
+#define DINOR1_FRAME_COLUMN_WEIGHTS "frame_column_weights" /* [W, frame.column_taps] */
+#define DINOR1_FRAME_ROWS           "frame_rows"           /* i32 [H] */
+#define DINOR1_FRAME_ROW_WEIGHTS    "frame_row_weights"    /* [H, frame.row_taps] */
 
 /* Inputs: "pixel_values" [B, H, W, 3], "tokens" [1, U, D], "token_mask" [1, U, U] (0 or -inf),
  * "token_positions" [1, U, 1] (f32), with padded_tokens "token_padding" [1, 1, U], 0 or -inf for a token that nothing
@@ -63,7 +74,7 @@ void dinor1_build_swin(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Te
 /* input_proj_vision: the backbone's maps to feat [B, N, D]. */
 DinoR1Tensor *dinor1_build_neck(DinoR1Graph *graph, const DinoR1GraphSpec *spec, DinoR1Tensor *const *maps);
 
-/* The input "pixel_values" through backbone and neck: feat [B, N, D]. */
+/* The picture, as the spec wants it, through backbone and neck: feat [B, N, D]. */
 DinoR1Tensor *dinor1_build_image_features(DinoR1Graph *graph, const DinoR1GraphSpec *spec);
 
 /* BertModel without pooler, then text_projection: [1, T, D]. */

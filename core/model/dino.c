@@ -6,8 +6,31 @@
 #include "model/build.h"
 
 static DinoR1Tensor *
+frame_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+{
+    const DinoR1FrameRoom *room = &spec->frame;
+    const gint64 w = spec->width, h = spec->height;
+    const DinoR1FrameTensors frame = {
+        .bytes = dinor1_graph_input(graph, DINOR1_FRAME_BYTES, DINOR1_U8, DINOR1_SHAPE(room->bytes)),
+        .geometry =
+            dinor1_graph_input(graph, DINOR1_FRAME_GEOMETRY_INPUT, DINOR1_I32, DINOR1_SHAPE(DINOR1_FRAME_GEOMETRY)),
+        .colour = dinor1_graph_input(graph, DINOR1_FRAME_COLOUR, DINOR1_F32, DINOR1_SHAPE(5, 4)),
+        .columns = dinor1_graph_input(graph, DINOR1_FRAME_COLUMNS, DINOR1_I32, DINOR1_SHAPE(w)),
+        .column_weights =
+            dinor1_graph_input(graph, DINOR1_FRAME_COLUMN_WEIGHTS, DINOR1_F32, DINOR1_SHAPE(w, room->column_taps)),
+        .rows = dinor1_graph_input(graph, DINOR1_FRAME_ROWS, DINOR1_I32, DINOR1_SHAPE(h)),
+        .row_weights = dinor1_graph_input(graph, DINOR1_FRAME_ROW_WEIGHTS, DINOR1_F32, DINOR1_SHAPE(h, room->row_taps)),
+    };
+
+    dinor1_graph_set_module(graph, "picture");
+    return dinor1_preprocess(graph, &frame);
+}
+
+static DinoR1Tensor *
 pixel_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
 {
+    if (spec->frame.bytes > 0)
+        return frame_input(graph, spec);
     return dinor1_graph_input(
         graph, "pixel_values", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->height, spec->width, 3));
 }

@@ -86,6 +86,11 @@ dinor1_preprocess_run(DinoR1Preprocess *preprocess, const DinoR1Image *image, gi
 
     if (!dinor1_image_check(image, error))
         return FALSE;
+    if (image->memory != DINOR1_MEMORY_HOST) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED,
+            "the picture is in a device's memory, which the CPU cannot read");
+        return FALSE;
+    }
     if (out_width < 1 || out_height < 1 || out_width > DINOR1_IMAGE_MAX_SIDE || out_height > DINOR1_IMAGE_MAX_SIDE) {
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT,
             "cannot resize to %dx%d: width and height must be from 1 to %d", out_width, out_height,

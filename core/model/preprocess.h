@@ -25,7 +25,8 @@ void dinor1_preprocess_free(DinoR1Preprocess *preprocess);
  * published GroundingDinoImageProcessor uses. PIL rounds to 8 bits after each of its two passes; here everything stays
  * in float, so a value differs from PIL's by at most one of the 255 levels. Chroma is taken from the nearest sample.
  *
- * Returns: TRUE; FALSE with ARGUMENT (the image, or an output size outside 1 … DINOR1_IMAGE_MAX_SIDE).
+ * Returns: TRUE; FALSE with ARGUMENT (the image, or an output size outside 1 … DINOR1_IMAGE_MAX_SIDE) or UNSUPPORTED
+ * (it is in a device's memory).
  */
 gboolean dinor1_preprocess_run(DinoR1Preprocess *preprocess, const DinoR1Image *image, gint out_width, gint out_height,
     gfloat rescale, const gfloat mean[3], const gfloat std[3], DinoR1Pool *pool, gfloat *out, GError **error);

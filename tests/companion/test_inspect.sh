@@ -8,8 +8,8 @@ make_model dino-r1-visual
 make_model mm-one
 
 succeeds inspect --model dino-r1-visual --size 96x64 --prompts 3
-check modules grep -qE '^ +backbone +[0-9]+ +[0-9.]+$' out
-check ops grep -qE '^ +linear +[0-9]+ +[0-9.]+$' out
+check modules grep -qE '^ +backbone +[0-9]+ +[0-9.]+ +[0-9.]+$' out
+check ops grep -qE '^ +linear +[0-9]+ +[0-9.]+ +[0-9.]+$' out
 check parameters grep -qE '^ +model.visual_prompt_encoder +[0-9]+ +[0-9.]+$' out
 check memory grep -qE '^memory: weights [0-9.]+ MiB, activations [0-9.]+ MiB' out
 check 'input size' grep -q '96x64 with 3 prompts is seen as 96x64' out

@@ -4,6 +4,8 @@
 
 /* A detector on a device finds what one on the CPU does, and survives the device's death: on the emulated GPU, or on
  * what the environment variable DINOR1_TEST_DEVICE names. */
+#include "backend/device.h"
+
 #include <dinor1/dinor1.h>
 #include <math.h>
 #include <string.h>
@@ -127,22 +129,116 @@ assert_contains(const DinoR1DetectionList *list, const DinoR1Detection *item)
         item->box.y, item->box.width, item->box.height);
 }
 
-/* Returns the device's best score. */
+/* The device finds in @theirs what the CPU finds in @image. Returns the device's best score. */
 static gfloat
-assert_same_frame(Fixture *f, gint width, gint height)
+assert_same_picture(Fixture *f, const DinoR1Image *image, const DinoR1Image *theirs)
 {
-    const DinoR1Image image = picture(width, height);
     g_autoptr(GError) error = NULL;
     DinoR1DetectionList expected, actual;
 
-    g_assert_true(dinor1_detector_detect(f->cpu, &image, &expected, &error));
-    g_assert_true(dinor1_detector_detect(f->device, &image, &actual, &error));
+    g_assert_true(dinor1_detector_detect(f->cpu, image, &expected, &error));
+    g_assert_true(dinor1_detector_detect(f->device, theirs, &actual, &error));
     g_assert_no_error(error);
     g_assert_cmpuint(expected.n_items, >, 0);
     g_assert_cmpuint(actual.n_items, ==, expected.n_items);
     for (guint i = 0; i < expected.n_items; i++)
         assert_contains(&actual, &expected.items[i]);
     return actual.items[0].score;
+}
+
+static gfloat
+assert_same_frame(Fixture *f, gint width, gint height)
+{
+    const DinoR1Image image = picture(width, height);
+
+    return assert_same_picture(f, &image, &image);
+}
+
+/* Every format in turn, two or more of each kind, with planes whose rows lie apart and whose last row ends with the
+ * picture. */
+static DinoR1Image
+next_picture(gint turn, guint8 *bytes)
+{
+    const gint width = turn / 2 % 2 ? 90 : 63, height = turn / 2 % 2 ? 60 : 42;
+    DinoR1Image image = {.format = (DinoR1PixelFormat)(turn % DINOR1_PIXEL_N_FORMATS),
+        .width = width,
+        .height = height,
+        .matrix = (DinoR1ColorMatrix)(turn / 3 % 3),
+        .full_range = turn / 6 % 2};
+
+    for (gint p = 0; p < 3; p++) {
+        image.planes[p] = bytes + p * MAX_SIDE * MAX_SIDE * 4;
+        image.strides[p] = MAX_SIDE * 4;
+    }
+    for (gint i = 0; i < 3 * MAX_SIDE * MAX_SIDE * 4; i++)
+        bytes[i] = noise[(i * 7 + turn * 31) % (gint)sizeof noise];
+    return image;
+}
+
+#define PICTURE_BYTES (3 * MAX_SIDE * MAX_SIDE * 4)
+
+/* Pictures of two sizes and all formats take turns in one plan. */
+static void
+test_formats(Fixture *f, gconstpointer model)
+{
+    g_autofree guint8 *bytes = g_malloc(PICTURE_BYTES);
+
+    add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
+    set_prompts(f, f->bank);
+    for (gint turn = 0; turn < 2 * DINOR1_PIXEL_N_FORMATS; turn++) {
+        const DinoR1Image image = next_picture(turn, bytes);
+
+        assert_same_picture(f, &image, &image);
+    }
+}
+
+/* The same from the device's memory; the CPU says that it cannot. */
+static void
+test_device_memory(Fixture *f, gconstpointer model)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DinoR1Backend) backend = dinor1_backend_open(device_name(), 1, NULL, &error);
+    g_autofree guint8 *bytes = g_malloc(PICTURE_BYTES);
+    DinoR1DetectionList found;
+    DinoR1Image image, theirs;
+    guint8 *memory;
+
+    g_assert_no_error(error);
+    memory = backend->klass->alloc(backend, PICTURE_BYTES, &error);
+    g_assert_no_error(error);
+    add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
+    set_prompts(f, f->bank);
+    for (gint turn = 0; turn < DINOR1_PIXEL_N_FORMATS; turn++) {
+        theirs = image = next_picture(turn, bytes);
+        g_assert_true(backend->klass->upload(backend, memory, bytes, PICTURE_BYTES, &error));
+        g_assert_true(backend->klass->sync(backend, &error));
+        theirs.memory = DINOR1_MEMORY_DEVICE;
+        for (gint p = 0; p < 3; p++)
+            theirs.planes[p] = memory + (image.planes[p] - bytes);
+        assert_same_picture(f, &image, &theirs);
+    }
+    g_assert_false(dinor1_detector_detect(f->cpu, &theirs, &found, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED);
+    backend->klass->release(backend, memory);
+}
+
+/* A picture that does not fit into the plan of the same size gets another, and the first one comes back. */
+static void
+test_large(Fixture *f, gconstpointer model)
+{
+    const gint width = 1500, height = 1000; /* 12 MB */
+    g_autofree guint8 *pixels = g_malloc((gsize)width * height * 4);
+    const DinoR1Image large = {
+        .format = DINOR1_PIXEL_RGBX, .width = width, .height = height, .planes = {pixels}, .strides = {4 * width}};
+    const DinoR1Image small = picture(90, 60);
+
+    for (gint i = 0; i < width * height * 4; i++)
+        pixels[i] = noise[i % 8191];
+    add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
+    set_prompts(f, f->bank);
+    assert_same_picture(f, &small, &small);
+    assert_same_picture(f, &large, &large);
+    assert_same_picture(f, &small, &small);
 }
 
 /* Prompts and sizes change between frames, and what was there before comes back. */
@@ -304,6 +400,9 @@ main(int argc, char **argv)
     ADD("visual", "dino-r1-visual", test_visual);
     ADD("text", "gdino-tied", test_text);
     ADD("mixed", "dino-r1", test_text);
+    ADD("formats", "dino-r1-visual", test_formats);
+    ADD("device-memory", "dino-r1-visual", test_device_memory);
+    ADD("large", "dino-r1-visual", test_large);
     ADD("profile", "dino-r1-visual", test_profile);
     ADD("mistakes", "dino-r1-visual", test_mistakes);
     g_test_add_func("/detector/fault", test_fault);

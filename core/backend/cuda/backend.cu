@@ -156,6 +156,15 @@ cuda_upload(DinoR1Backend *backend, gpointer to, gconstpointer from, gsize size,
 }
 
 gboolean
+cuda_copy_rows(DinoR1Backend *backend, const DinoR1RowCopy *copy, GError **error)
+{
+    CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
+
+    return enter(self, error) &&
+           check_copy(self, dinor1_cuda_staging_copy_rows(self->staging, copy, self->stream), "copy of rows", error);
+}
+
+gboolean
 cuda_download_many(DinoR1Backend *backend, const DinoR1Download *copies, guint n, GError **error)
 {
     CudaBackend *self = reinterpret_cast<CudaBackend *>(backend);
@@ -285,6 +294,7 @@ const DinoR1BackendClass cuda_class = {
     cuda_release,
     cuda_get_memory,
     cuda_upload,
+    cuda_copy_rows,
     cuda_download,
     cuda_download_many,
     cuda_workspace,

@@ -89,28 +89,71 @@ turn(DinoR1CudaStaging *staging, gsize size, cudaStream_t stream)
     return status == cudaSuccess ? grow(&staging->uploads[staging->current], size) : status;
 }
 
+/* Room for @size bytes, LARGEST at most, until they are read. */
+static cudaError_t
+reserve(DinoR1CudaStaging *staging, gsize size, cudaStream_t stream, char **staged)
+{
+    DinoR1CudaStaging::Buffer *buffer = &staging->uploads[staging->current];
+
+    if (buffer->size - buffer->used < size) {
+        cudaError_t status = turn(staging, size, stream);
+        if (status != cudaSuccess)
+            return status;
+        buffer = &staging->uploads[staging->current];
+    }
+    *staged = buffer->memory + buffer->used;
+    buffer->used = MIN(buffer->used + ALIGN(size), buffer->size);
+    return cudaSuccess;
+}
+
 cudaError_t
 dinor1_cuda_staging_upload(DinoR1CudaStaging *staging, gpointer to, gconstpointer from, gsize size, cudaStream_t stream)
 {
-    for (gsize done = 0; done < size; done += MIN(size - done, LARGEST)) {
-        const gsize part = MIN(size - done, LARGEST);
-        DinoR1CudaStaging::Buffer *buffer = &staging->uploads[staging->current];
-        cudaError_t status = cudaSuccess;
+    cudaError_t status = cudaSuccess;
+    gsize part;
 
-        if (buffer->size - buffer->used < part) {
-            status = turn(staging, part, stream);
-            buffer = &staging->uploads[staging->current];
-        }
+    for (gsize done = 0; done < size && status == cudaSuccess; done += part) {
+        char *staged;
+
+        part = MIN(size - done, LARGEST);
+        status = reserve(staging, part, stream, &staged);
         if (status != cudaSuccess)
             return status;
-        char *staged = buffer->memory + buffer->used;
         memcpy(staged, static_cast<const char *>(from) + done, part);
-        buffer->used = MIN(buffer->used + ALIGN(part), buffer->size);
         status = cudaMemcpyAsync(static_cast<char *>(to) + done, staged, part, cudaMemcpyHostToDevice, stream);
+    }
+    return status;
+}
+
+static cudaError_t
+upload_rows(DinoR1CudaStaging *staging, const DinoR1RowCopy *copy, cudaStream_t stream)
+{
+    const gsize rows_at_once = MAX(LARGEST / copy->to_stride, 1);
+    char *to = static_cast<char *>(copy->to);
+    const char *from = static_cast<const char *>(copy->from);
+    cudaError_t status = cudaSuccess;
+
+    for (gsize first = 0; first < copy->n_rows && status == cudaSuccess; first += rows_at_once) {
+        const gsize n = MIN(copy->n_rows - first, rows_at_once), size = (n - 1) * copy->to_stride + copy->row_bytes;
+        char *staged;
+
+        status = reserve(staging, size, stream, &staged);
         if (status != cudaSuccess)
             return status;
+        for (gsize r = 0; r < n; r++)
+            memcpy(staged + r * copy->to_stride, from + (first + r) * copy->from_stride, copy->row_bytes);
+        status = cudaMemcpyAsync(to + first * copy->to_stride, staged, size, cudaMemcpyHostToDevice, stream);
     }
-    return cudaSuccess;
+    return status;
+}
+
+cudaError_t
+dinor1_cuda_staging_copy_rows(DinoR1CudaStaging *staging, const DinoR1RowCopy *copy, cudaStream_t stream)
+{
+    if (!copy->from_device)
+        return upload_rows(staging, copy, stream);
+    return cudaMemcpy2DAsync(copy->to, copy->to_stride, copy->from, copy->from_stride, copy->row_bytes, copy->n_rows,
+        cudaMemcpyDeviceToDevice, stream);
 }
 
 /* Waits for the stream: what was downloaded goes to its place, and all staging is free again. */

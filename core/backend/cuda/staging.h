@@ -16,6 +16,8 @@ void dinor1_cuda_staging_free(DinoR1CudaStaging *staging);
 /* Enqueues the copy; @from may be reused when this returns. */
 cudaError_t dinor1_cuda_staging_upload(
     DinoR1CudaStaging *staging, gpointer to, gconstpointer from, gsize size, cudaStream_t stream);
+/* The same of rows, which may be a device's. */
+cudaError_t dinor1_cuda_staging_copy_rows(DinoR1CudaStaging *staging, const DinoR1RowCopy *copy, cudaStream_t stream);
 /* Enqueues the copies and waits for the stream, once for every 32 MiB. */
 cudaError_t dinor1_cuda_staging_download(
     DinoR1CudaStaging *staging, const DinoR1Download *copies, guint n, cudaStream_t stream);

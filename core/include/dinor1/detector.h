@@ -114,7 +114,8 @@ DINOR1_API gboolean dinor1_detector_set_prompts(DinoR1Detector *detector, const 
  * dinor1_detector_detect:
  * @found: (out): the detections, in the detector's memory
  *
- * Returns: TRUE; FALSE with ARGUMENT (the image) or DEVICE; @found is then empty.
+ * Returns: TRUE; FALSE with ARGUMENT (the image), UNSUPPORTED (it is in a device's memory, and the detector on the CPU)
+ * or DEVICE; @found is then empty.
  */
 DINOR1_API gboolean dinor1_detector_detect(
     DinoR1Detector *detector, const DinoR1Image *image, DinoR1DetectionList *found, GError **error);

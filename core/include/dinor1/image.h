@@ -29,10 +29,18 @@ typedef enum {
     DINOR1_MATRIX_BT2020,
 } DinoR1ColorMatrix;
 
+/* Where a picture's planes are. */
+typedef enum {
+    DINOR1_MEMORY_HOST,
+    DINOR1_MEMORY_DEVICE, /* of a CUDA device: only a detector on that device reads it, in place of a copy from the host
+                           */
+} DinoR1ImageMemory;
+
 /**
  * DinoR1Image:
  *
- * A picture in memory that somebody else owns; the library reads it during the call and keeps no pointer to it.
+ * A picture in memory that somebody else owns; the library reads it during the call and keeps no pointer to it. What is
+ * in a device's memory must be complete, not on its way there in some stream.
  * A zero-filled struct with format, width, height, planes and strides set is valid.
  */
 typedef struct {
@@ -43,6 +51,7 @@ typedef struct {
     gint strides[3]; /* bytes from one row to the next, >= the row's bytes */
     DinoR1ColorMatrix matrix;
     gboolean full_range; /* Y'CbCr only: TRUE = 0…255, FALSE = video range 16…235 */
+    DinoR1ImageMemory memory;
 } DinoR1Image;
 
 #define DINOR1_IMAGE_MAX_SIDE 16384

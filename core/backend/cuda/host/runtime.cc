@@ -273,6 +273,18 @@ cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cu
 }
 
 cudaError_t
+cudaMemcpy2DAsync(void *to, size_t to_stride, const void *from, size_t from_stride, size_t row_bytes, size_t n_rows,
+    cudaMemcpyKind kind, cudaStream_t stream)
+{
+    if (kind != cudaMemcpyDeviceToDevice || row_bytes > to_stride || row_bytes > from_stride)
+        return remember(cudaErrorInvalidValue);
+    return remember(submit(stream, [=] {
+        for (size_t i = 0; i < n_rows && row_bytes > 0; i++)
+            std::memcpy((char *)to + i * to_stride, (const char *)from + i * from_stride, row_bytes);
+    }));
+}
+
+cudaError_t
 cudaMemsetAsync(void *memory, int value, size_t size, cudaStream_t stream)
 {
     return remember(submit(stream, [=] {
