@@ -2,20 +2,21 @@
 # gst-dinor1 - visual-prompted detection for GStreamer
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Usage: tests/gpu.sh [--device cuda:N] [--name NAME]
+# Usage: tests/gpu.sh [--device cuda:N] [--name NAME] [--built BUILD]
 #        tests/gpu.sh --emulated BUILD [--output FILE]
 # On a machine with an NVIDIA GPU: builds for it, checks kernels, model and training, runs compute-sanitizer and the
 # benchmarks, and writes tests/bench/results/gpu-NAME.md, in under ten minutes. A part that this machine lacks something
 # for is skipped and says so; one that fails makes the exit status 1, but the others still run and the report is
-# written. --emulated: on the emulated GPU, with few cases and the programs of the build folder BUILD, to test this.
-# DINOR1_GPU_MODEL: a model directory whose frame is timed, besides models/dinor1-nano.
+# written. --built: with the programs of the build folder BUILD, made elsewhere for this GPU. --emulated: on the emulated
+# GPU, with few cases and the programs of BUILD, to test this.
+# PYTHON: one with the packages of tests/bench/requirements.txt (python3), for what is compared with PyTorch.
 set -uo pipefail
 exec </dev/null
 cd "$(dirname "$0")/.." || exit
 
-device=cuda name='' build=$PWD/build-gpu output='' emulated=false
+device=cuda name='' build=$PWD/build-gpu output='' emulated=false built=false
 usage() {
-    sed -n '5,11s/^# \?//p' "$0" >&2
+    sed -n '5,13s/^# \?//p' "$0" >&2
     exit 2
 }
 while [ $# -gt 0 ]; do
@@ -23,6 +24,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --device) device=$2 ;;
     --name) name=$2 ;;
+    --built) built=true build=$(realpath "$2") ;;
     --emulated) emulated=true build=$(realpath "$2") device=cuda-host ;;
     --output) output=$2 ;;
     *) usage ;;
@@ -34,15 +36,28 @@ export LC_ALL=C.UTF-8
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 started=$SECONDS
-failed=0
-rows=() details=()
+python=${PYTHON:-python3}
+parts=()
 
 # part NAME COMMAND...: exit status 0 passes, 77 is a skip whose last line says why, anything else fails. A line
 # "detail: …" of its output goes to the table, lines between "table:" and "end" into the report.
 part() {
+    parts+=("$1")
+    run_part "$@"
+}
+
+# The same beside others, until the next join: for what is not timed.
+beside() {
+    parts+=("$1")
+    run_part "$@" &
+}
+join() {
+    wait
+}
+
+run_part() {
     local what=$1 start=$SECONDS status=0 result detail log=$logs/$1.log
     shift
-    echo "--- $what"
     ("$@") >"$log" 2>&1 || status=$?
     detail=$(sed -n 's/^detail: //p' "$log" | tail -n 1)
     [ -n "$detail" ] || detail=$(tail -n 1 "$log" | tr -d '|`' | cut -c 1-200)
@@ -52,15 +67,14 @@ part() {
     124) result="FAILED (took too long)" ;;
     *) result="FAILED (exit status $status)" ;;
     esac
-    rows+=("| $what | $result | $((SECONDS - start)) | $detail |")
-    echo "    $result: $detail"
-    if [ "$status" = 0 ] && grep -q '^table:$' "$log"; then
-        details+=("" "## $what" "" "$(sed -n '/^table:$/,/^end$/p' "$log" | sed '/^table:$/d; /^end$/d')")
-    fi
-    [ "$status" = 0 ] || [ "$status" = 77 ] || {
-        failed=$((failed + 1))
-        details+=("" "## $what" "" '```' "$(tail -n 40 "$log")" '```')
-    }
+    echo "$what: $result: $detail"
+    echo "| $what | $result | $((SECONDS - start)) | $detail |" >"$logs/$what.row"
+    if grep -q '^table:$' "$log"; then
+        printf '\n## %s\n\n' "$what"
+        sed -n '/^table:$/,/^end$/p' "$log" | sed '/^table:$/d; /^end$/d'
+    fi >"$logs/$what.detail"
+    [ "$status" = 0 ] || [ "$status" = 77 ] ||
+        printf '\n## %s\n\n```\n%s\n```\n' "$what" "$(tail -n 40 "$log")" >>"$logs/$what.detail"
 }
 
 skip() {
@@ -97,7 +111,7 @@ describe_gpu
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
 programs=(tests/opcheck/opcheck tests/golden/test_golden tests/train/test_training_golden tests/cuda/test_cuda_detector
-    companion/dinor1)
+    companion/dinor1 tests/bench/bench-soak tests/bench/bench-train)
 
 build_for_gpu() {
     [ -x "$nvcc" ] || { echo "no nvcc" && return 1; }
@@ -107,7 +121,7 @@ build_for_gpu() {
     timeout 300 ninja -C "$build" core/backend/cuda/device/libdinor1-cuda.so "${programs[@]}" || return
     echo "detail: for sm_$arch, $("$nvcc" --version | tail -n 1)"
 }
-$emulated || part build build_for_gpu
+$emulated || $built || part build build_for_gpu
 if $emulated; then
     export DINOR1_MODULE_PATH=$build/core/backend/cuda/host
 else
@@ -123,71 +137,104 @@ run_opcheck() {
         timeout 150 "$opcheck" --backend "$device" --require-all --big
     fi
 }
-part opcheck run_opcheck
+beside opcheck run_opcheck
 
 # Without the taps' rows the log is short; the worst one is what counts.
 run_golden() { # PROGRAM ARGUMENTS...
-    timeout 120 env DINOR1_TEST_DEVICE="$device" "$@" >"$logs/golden.tap" 2>&1
+    local tap=$logs/${1##*/}.tap
+    timeout 120 env DINOR1_TEST_DEVICE="$device" "$@" >"$tap" 2>&1
     local status=$?
-    grep -E '^not ok|FAILED|ERROR' "$logs/golden.tap" | head -n 40
-    echo "detail: $(grep -c '^ok' "$logs/golden.tap") passed, $(grep -c '^not ok' "$logs/golden.tap") failed"
+    grep -E '^not ok|FAILED|ERROR' "$tap" | head -n 40
+    echo "detail: $(grep -c '^ok' "$tap") passed, $(grep -c '^not ok' "$tap") failed"
     return $status
 }
 only() { # the tests under a path, on the emulated GPU
     $emulated && printf '%s\n' -p "$1"
 }
 mapfile -t few < <(only /golden/mm-one)
-G_TEST_SRCDIR=$PWD/tests/golden part golden run_golden "$build/tests/golden/test_golden" --keep-going "${few[@]}"
-train() { # COMMAND...
-    grep -q '^| .device. ' docs/finetune.md || skip "training takes no device yet"
-    "$@"
-}
+G_TEST_SRCDIR=$PWD/tests/golden beside golden run_golden "$build/tests/golden/test_golden" --keep-going "${few[@]}"
 $emulated || G_TEST_SRCDIR=$PWD/tests/train \
-    part training-golden train run_golden "$build/tests/train/test_training_golden" "$device"
-G_TEST_SRCDIR=$PWD/tests/cuda part detector run_golden "$build/tests/cuda/test_cuda_detector"
-part training-curve train timeout 90 tests/gpu-curve.sh "$dinor1" "$models" "$device"
+    beside training-golden run_golden "$build/tests/train/test_training_golden" "$device"
+G_TEST_SRCDIR=$PWD/tests/cuda beside detector run_golden "$build/tests/cuda/test_cuda_detector"
+beside training-curve timeout 90 tests/gpu-curve.sh "$dinor1" "$models" "$device"
 
 run_sanitizer() { # TOOL OPS...
-    local tool=$1 log=$logs/sanitizer.log op
+    local tool=$1 log=$logs/$1.tool op
     shift
     [ -x "$sanitizer" ] || skip "no compute-sanitizer"
     for op in "$@"; do
-        timeout 60 "$sanitizer" --tool "$tool" --error-exitcode 9 "$opcheck" --backend "$device" --op "$op" \
+        timeout 100 "$sanitizer" --tool "$tool" --error-exitcode 9 "$opcheck" --backend "$device" --op "$op" \
             >"$log" 2>&1 || { tail -n 40 "$log" && return 1; }
     done
     echo "detail: $*"
 }
 if $emulated; then
-    part memcheck skip "the emulated GPU has the address sanitizer instead"
-    part racecheck skip "the emulated GPU notices a missing barrier by itself"
+    beside memcheck skip "the emulated GPU has the address sanitizer instead"
+    beside racecheck skip "the emulated GPU notices a missing barrier by itself"
 else
-    part memcheck run_sanitizer memcheck window_attention deformable_attention topk linear
-    part racecheck run_sanitizer racecheck window_attention softmax layer_norm
+    beside memcheck run_sanitizer memcheck window_attention deformable_attention topk linear
+    beside racecheck run_sanitizer racecheck window_attention softmax layer_norm
 fi
 
-# The table by module and op is of runs that wait after every op; the frame above it is not.
-bench_model() { # MODEL SIZE RUNS
-    shown timeout 120 "$dinor1" bench --model "$1" --size "$2" --prompts 4 --runs "$3" --device "$device" || return
-    echo "detail: $2: $(sed -n 's/^one frame: //p' "$logs/bench-$4.log")"
+join
+
+# --- What is timed, one after the other ---
+
+has_torch() {
+    "$python" -c 'import safetensors, scipy, torch, transformers' 2>/dev/null
 }
-bench() { # NAME MODEL SIZE RUNS
-    part "bench-$1" bench_model "$2" "$3" "$4" "$1"
+bench_model() { # NAME MODEL SIZE ARGUMENTS...
+    local log=$logs/$1.log model=$2 size=$3
+    shift 3
+    shown timeout 120 "$dinor1" bench --model "$model" --size "$size" --prompts 4 --format nv12 --device "$device" "$@" ||
+        return
+    echo "detail: $size, $*: $(sed -n 's/^one frame: //p' "$log") $(sed -n 's/^\([0-9]* streams.*\)/; \1/p' "$log")"
 }
+bench() { # NAME MODEL SIZE ARGUMENTS...
+    part "$1" bench_model "$@"
+}
+compare_frames() {
+    has_torch || skip "$python lacks torch, transformers, safetensors or scipy"
+    "$python" tests/bench/gpu_vs_pytorch.py --dinor1 "$dinor1" --device "$device" --torch-device "$device" --runs 100 \
+        --precisions fp16 fp32 --modes 'eager fp16' 'compile fp16' --compile-timeout 110
+}
+compare_training() {
+    has_torch || skip "$python lacks torch, transformers, safetensors or scipy"
+    echo "table:"
+    timeout 150 "$python" tests/bench/train_vs_pytorch.py --build "$build" --device "$device" --precision bf16 \
+        --only swin-t-800 --modes sft --steps 6 --rounds 1 --output "$logs/train.md" | sed '/^# /d' || return
+    echo "end"
+}
+soak() { # MODEL ARGUMENTS...
+    local model=$1
+    shift
+    timeout 120 "$build/tests/bench/bench-soak" --device "$device" "$@" "$model" 2>&1 | sed 's/^[0-9]* frames/detail: &/'
+    return "${PIPESTATUS[0]}"
+}
+# The table by module and op is of ops run by themselves; the frame above it is not.
 if $emulated; then
     cp -r "$models/dino-r1-visual" "$logs/model"
     echo '{"size": {"shortest_edge": 64, "longest_edge": 128}}' >"$logs/model/preprocessor_config.json"
-    bench nano "$logs/model" 96x64 1
+    bench nano "$logs/model" 96x64 --runs 1 --streams 2
+    part soak soak "$logs/model" --frames 55 --sizes-every 3 --prompts-every 2
 else
-    bench nano-800 models/dinor1-nano 1333x800 200
-    bench nano-544 models/dinor1-nano 960x544 200
-    if [ -n "${DINOR1_GPU_MODEL:-}" ]; then
-        bench model-800 "$DINOR1_GPU_MODEL" 1333x800 200
-        bench model-544 "$DINOR1_GPU_MODEL" 960x544 200
+    bench nano-800 models/dinor1-nano 1333x800 --runs 200
+    if has_torch; then
+        "$python" tests/bench/vs_transformers.py --make "$logs"
+        mkdir "$logs/swin-t" && mv "$logs/config.json" "$logs/model.safetensors" "$logs/swin-t"
+        echo '{"size": {"shortest_edge": 544, "longest_edge": 960}}' >"$logs/swin-t/preprocessor_config.json"
+        for streams in 4 16; do
+            bench "swin-t-$streams-streams" "$logs/swin-t" 960x544 --precision fp16 --runs 100 --streams $streams
+        done
+        part soak soak "$logs/swin-t" --precision fp16 --seconds 45
     else
-        part bench-model skip "DINOR1_GPU_MODEL names no model"
+        part soak soak models/dinor1-nano --precision fp16 --seconds 45
     fi
+    part frame-against-pytorch compare_frames
+    part training-step-against-pytorch compare_training
 fi
 
+failed=$(cat "$logs"/*.row | grep -c '| FAILED')
 mkdir -p "$(dirname "$output")"
 {
     echo "# $gpu"
@@ -198,8 +245,8 @@ mkdir -p "$(dirname "$output")"
     echo
     echo "| part | result | s | |"
     echo "| --- | --- | ---: | --- |"
-    printf '%s\n' "${rows[@]}"
-    printf '%s\n' "${details[@]}"
+    for one in "${parts[@]}"; do cat "$logs/$one.row"; done
+    for one in "${parts[@]}"; do cat "$logs/$one.detail"; done
 } >"$output"
-echo "$output: ${#rows[@]} parts, $failed failed"
+echo "$output: ${#parts[@]} parts, $failed failed"
 [ "$failed" = 0 ]

@@ -45,6 +45,7 @@ typedef struct {
     DinoR1TrainStep *step;
     const Batch *planned;
     gdouble plan_seconds;
+    gsize free_before; /* of the device's memory */
 } Bench;
 
 static gdouble
@@ -79,6 +80,16 @@ status_mebibytes(const gchar *name)
     if (!g_file_get_contents("/proc/self/status", &text, NULL, NULL) || !(line = strstr(text, name)))
         return 0;
     return g_ascii_strtod(line + strlen(name) + 1, NULL) / 1024;
+}
+
+/* What is free of the device's memory; 0 on the CPU. */
+static gboolean
+read_free(DinoR1Backend *backend, gsize *free, GError **error)
+{
+    gsize total;
+
+    *free = 0;
+    return backend->host_memory || backend->klass->get_memory(backend, free, &total, error);
 }
 
 /* A copy with the alignment that its type needs, kept to the end; NULL if the file has no such tensor. */
@@ -269,6 +280,7 @@ measure(Bench *bench, const Batch *batches, gint n_batches, GError **error)
     gdouble start = 0, processor = 0;
     DinoR1OptimizerOptions options;
     DinoR1TrainLosses loss;
+    gsize free;
 
     dinor1_optimizer_options_init(&options);
     bench->optimizer = dinor1_optimizer_new(bench->parameters, &options, NULL, error);
@@ -287,10 +299,13 @@ measure(Bench *bench, const Batch *batches, gint n_batches, GError **error)
         if (i < n_batches)
             g_string_append_printf(losses, "%s%.6g", i ? ", " : "", (gdouble)loss.total);
     }
+    if (!read_free(bench->backend, &free, error))
+        return FALSE;
     printf("{\"seconds\": %.6f, \"processor_seconds\": %.6f, \"plan_seconds\": %.6f, \"before_mib\": %.1f, "
-           "\"peak_mib\": %.1f, \"arena_mib\": %.1f, \"losses\": [%s]}\n",
+           "\"peak_mib\": %.1f, \"device_mib\": %.1f, \"arena_mib\": %.1f, \"losses\": [%s]}\n",
         (now() - start) / bench->options->steps, (processor_seconds() - processor) / bench->options->steps,
         bench->plan_seconds / bench->options->steps, before, status_mebibytes("VmHWM:"),
+        (gdouble)(bench->free_before - free) / 1048576,
         (gdouble)dinor1_program_get_arena_size(dinor1_train_step_get_program(bench->step)) / 1048576, losses->str);
     return !bench->options->profile || print_profile(bench, error);
 }
@@ -306,7 +321,7 @@ run(const Options *options, gchar **paths, GError **error)
     if (done)
         bench.backend =
             dinor1_backend_open(options->device ? options->device : "cpu", (guint)options->threads, NULL, error);
-    done = bench.backend != NULL;
+    done = bench.backend && read_free(bench.backend, &bench.free_before, error);
     for (gint i = 0; done && i < n_batches; i++)
         done = load_batch(&bench, paths[i + 1], &batches[i], error);
     done = done && load_parameters(&bench, &batches[0], error) && measure(&bench, batches, n_batches, error);

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # gst-dinor1 - visual-prompted detection for GStreamer
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Times training steps of ours (bench-train) and of PyTorch on the CPU: the same weights, the same batches, the same
-losses (SFT with denoising, and GRQO), the same threads. Writes a Markdown table.
+"""Times training steps of ours (bench-train) and of PyTorch on the CPU or a GPU: the same weights, the same batches, the
+same losses (SFT with denoising, and GRQO), the same threads. Writes a Markdown table.
 
     pip install -r tests/bench/requirements.txt
     python3 tests/bench/train_vs_pytorch.py --build build
+    python3 tests/bench/train_vs_pytorch.py --build build-gpu --device cuda --precision bf16 --only swin-t-800
 
 A step is everything between two batches: forward pass, matching, losses, gradients, clipping, AdamW. Batches of
 different box counts take turns, as in training, so ours plans its graph again in every step. The PyTorch side is the
@@ -30,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "models" / "tools"), str(ROOT / "tests" / "golden"), str(ROOT / "tests" / "bench")]
 NANO = json.loads((ROOT / "models" / "dinor1-nano" / "config.json").read_text())
 CLASSES = 3
-LOSS_TOLERANCE = 1e-4  # of the first loss: the two sides do compute the same. Later ones part, as Adam's first steps
+LOSS_TOLERANCE = {"fp32": 1e-4, "bf16": 2e-2}  # of the first loss: the two sides do compute the same. Later ones part, as Adam's first steps
 # turn the smallest gradients' rounding into whole steps.
 
 # Boxes of each image in the batches: like BCCD's.
@@ -39,20 +40,22 @@ COUNTS = [[15, 11, 18, 9], [12, 14, 8, 13], [16, 10, 17, 21]]
 
 def configurations():
     from vs_transformers import SWIN_T
-    return {"nano": (NANO, (264, 352), COUNTS), "swin-t": (SWIN_T, (320, 480), [[max(c)] for c in COUNTS])}
+    return {"nano": (NANO, (264, 352), COUNTS), "swin-t": (SWIN_T, (320, 480), [[max(c)] for c in COUNTS]),
+            "swin-t-800": (SWIN_T, (800, 1333), [2 * c for c in COUNTS])}
 
 
 # --- PyTorch -----------------------------------------------------------------------------------------------------
 
 
-def make(folder):
-    """Child process: the checkpoint and the batches of every configuration."""
+def make(folder, names):
+    """Child process: the checkpoint and the batches of the configurations @names."""
     import torch
     from generate import Rejected
     from generate_training import Batch, make_batch, to_nhwc
     from make_random import make as make_weights
     from safetensors.torch import save_file
-    for name, (settings, size, counts) in configurations().items():
+    for name in names:
+        settings, size, counts = configurations()[name]
         target = folder / name
         target.mkdir()
         (target / "config.json").write_text(json.dumps(settings))
@@ -81,14 +84,17 @@ class Enough(Exception):
 class Trainer:
     """B images, Q queries, R denoising queries, M boxes of the batch, U prompts, S sets (proposals, decoder layers)."""
 
-    def __init__(self, folder, grqo):
+    def __init__(self, folder, grqo, device, precision):
         import torch
         from generate_training import LEARNING_RATE, make_optimizer, parameters
         from make_random import build
         from safetensors.torch import load_file
         self.model = build(json.loads((folder / "config.json").read_text()))
         self.model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-        self.batches = [load_file(path) for path in sorted(folder.glob("batch*.safetensors"))]
+        self.model.to(device)
+        self.device, self.precision = device, precision
+        self.batches = [{key: value.to(device) for key, value in load_file(path).items()}
+                        for path in sorted(folder.glob("batch*.safetensors"))]
         for data in self.batches:
             data["pixel_values"] = data["pixel_values"].permute(0, 3, 1, 2).contiguous()
         self.labels = torch.nn.Parameter(self.batches[0]["labels"])
@@ -143,8 +149,9 @@ class Trainer:
     def run_model(self, model):
         import torch
         images, tokens = len(self.data["pixel_values"]), CLASSES
-        stand_in = torch.zeros(1, tokens, model.config.d_model)
-        ones, identity = torch.ones(images, tokens, dtype=torch.long), torch.eye(tokens, dtype=torch.bool)
+        stand_in = torch.zeros(1, tokens, model.config.d_model, device=self.device)
+        ones = torch.ones(images, tokens, dtype=torch.long, device=self.device)
+        identity = torch.eye(tokens, dtype=torch.bool, device=self.device)
         with model._tokens_in_place_of_text(stand_in, identity.repeat(images, 1, 1), 0 * ones):
             return model.model(pixel_values=self.data["pixel_values"], input_ids=ones, attention_mask=ones)
 
@@ -176,13 +183,14 @@ class Trainer:
         proposals = (gather(out.enc_outputs_class[..., :CLASSES], selected),
                      gather(out.enc_outputs_coord_logits, selected).sigmoid())
         start, logits = torch.cat([self.data["dn.boxes"], out.init_reference_points], 1), []
-        ones = torch.ones(len(selected), CLASSES, dtype=torch.bool)
+        ones = torch.ones(len(selected), CLASSES, dtype=torch.bool, device=self.device)
         for i, (class_head, box_head) in enumerate(zip(model.class_embed, model.bbox_embed)):
             hidden = out.intermediate_hidden_states[:, i]
             logits.append(class_head(hidden, out.encoder_last_hidden_state_text, ones)[..., :CLASSES])
             refined.append(refine(box_head, hidden, start))
             start = refine(box_head, raw[i], start.detach())
-        return torch.stack(logits), torch.stack(refined), proposals, objectness, selected
+        proposals = [one.float() for one in proposals]
+        return torch.stack(logits).float(), torch.stack(refined).float(), proposals, objectness.float(), selected
 
     def losses(self):
         import torch
@@ -211,12 +219,12 @@ class Trainer:
             costs.append(spec.COST_FOCAL * focal + spec.COST_L1 * (a - b).abs().sum(-1) - spec.COST_GIOU * giou(a, b))
         classes, at = torch.zeros_like(logits), []
         for i, cost in enumerate(costs):
-            for s, one in enumerate(cost.detach().numpy()):
+            for s, one in enumerate(cost.detach().cpu().numpy()):
                 rows, columns = linear_sum_assignment(one)
                 first = sum(counts[:i])
-                classes[s, i, rows] = own[first + torch.from_numpy(columns)]
+                classes[s, i, rows] = own[first + torch.from_numpy(columns).to(own.device)]
                 at += [(s, i, row, first + column) for row, column in zip(rows, columns)]
-        s, image, row, column = torch.tensor(at).T
+        s, image, row, column = torch.tensor(at, device=own.device).T
         total = supervised(logits, classes, boxes[s, image, row], truth[column], max(1, sum(counts)))
         positive = data["dn.positive"].bool()
         total = total + supervised(
@@ -227,18 +235,19 @@ class Trainer:
             advantage = (reward - reward.mean(-1, keepdim=True)) / (reward.std(-1, keepdim=True) + spec.EPSILON)
             advantage = advantage[..., : queries - round(queries / 3)].sum() / (images * queries)
             total = total - spec.GRQO_ALPHA * advantage + spec.GRQO_BETA * len(reward) * spec.divergence(
-                objectness, self.reference_objectness(), selected)
+                objectness, self.reference_objectness().float(), selected)
         return total
 
     def step(self, data):
         import torch
         self.data = data
         self.counts = [len(data[f"boxes.{i}"]) for i in range(len(data["pixel_values"]))]
-        self.boxes = torch.full((len(self.counts), max(self.counts), 4), 0.5)
+        self.boxes = torch.full((len(self.counts), max(self.counts), 4), 0.5, device=self.device)
         for i, count in enumerate(self.counts):
             self.boxes[i, :count] = data[f"boxes.{i}"]
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.losses()
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            loss = self.losses()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.named.values(), 0.1, foreach=True)
         self.optimizer.step()
@@ -280,19 +289,21 @@ def processor_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def time_theirs(folder, mode, threads, steps):
-    """Child process: prints the seconds of one step; the first round over the batches is not timed."""
+def time_theirs(folder, mode, threads, steps, device, precision):
+    """Child process: prints the seconds of one step, which ends with its loss on the host; the first round over the
+    batches is not timed."""
     import torch
     torch.set_num_threads(threads)
-    trainer = Trainer(folder, mode == "grqo")
+    trainer = Trainer(folder, mode == "grqo", device, precision)
     before = status_mib("VmRSS:")
     trainer.start()
     losses = [trainer.step(data) for data in trainer.batches]
     start, processor = time.perf_counter(), processor_seconds()
     for i in range(steps):
         trainer.step(trainer.batches[i % len(trainer.batches)])
+    device_mib = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else 0
     print(json.dumps(dict(
-        seconds=(time.perf_counter() - start) / steps, processor_seconds=(processor_seconds() - processor) / steps,
+        device_mib=device_mib, seconds=(time.perf_counter() - start) / steps, processor_seconds=(processor_seconds() - processor) / steps,
         before_mib=before, peak_mib=status_mib("VmHWM:"), losses=losses)))
 
 
@@ -306,9 +317,9 @@ def run_json(command):
     return json.loads(result.stdout)
 
 
-def check_losses(name, theirs, ours):
+def check_losses(name, theirs, ours, precision):
     a, b = theirs["losses"][0], ours["losses"][0]
-    if not abs(a - b) <= LOSS_TOLERANCE * abs(a):
+    if not abs(a - b) <= LOSS_TOLERANCE[precision] * abs(a):
         sys.exit(f"{name}: the losses differ: {a} and {b}")
 
 
@@ -316,10 +327,12 @@ def measure(args, folder, name, mode):
     """All sides in turn. Returns the results by side."""
     target = folder / name
     batches = [str(path) for path in sorted(target.glob("batch*.safetensors"))]
-    numbers = ["--threads", str(args.threads), "--steps", str(args.steps)]
+    numbers = ["--threads", str(args.threads), "--steps", str(args.steps), "--device", args.device]
+    numbers += ["--precision", args.precision] if args.precision != "fp32" else []
     ours = [str(args.build / "tests" / "bench" / "bench-train"), *numbers, *(["--grqo"] if mode == "grqo" else [])]
     commands = {
-        "theirs": [sys.executable, __file__, "--theirs", str(target), mode, str(args.threads), str(args.steps)],
+        "theirs": [sys.executable, __file__, "--theirs", str(target), mode, str(args.threads), str(args.steps),
+                   args.torch_device, args.precision],
         "ours": [*ours, str(target), *batches],
         "recompute": [*ours, "--recompute", str(target), *batches],
     }
@@ -329,7 +342,7 @@ def measure(args, folder, name, mode):
             results[side].append(run_json(command))
             print(name, mode, side, results[side][-1], file=sys.stderr)
     for side in ("ours", "recompute"):
-        check_losses(f"{name} {mode} {side}", results["theirs"][0], results[side][0])
+        check_losses(f"{name} {mode} {side}", results["theirs"][0], results[side][0], args.precision)
     return results
 
 
@@ -338,7 +351,8 @@ def median(results, key):
 
 
 def growth(results):
-    return max(one["peak_mib"] - one["before_mib"] for one in results)
+    """MiB: of a device what training takes of it, else what the process grows by."""
+    return max(one.get("device_mib") or one["peak_mib"] - one["before_mib"] for one in results)
 
 
 def rows(name, mode, results):
@@ -366,18 +380,18 @@ def report(args, results):
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True,
                             text=True).stdout.strip()
     lines = [
-        "# A training step against PyTorch on the CPU", "",
+        "# A training step against PyTorch", "",
         f"Command: `python3 {os.path.relpath(__file__, ROOT)} {shlex.join(sys.argv[1:])}`", "",
         f"{time.strftime('%Y-%m-%d')}, commit {commit}, {cpu_model()}, {args.threads} threads of {os.cpu_count()} "
-        f"processors; Python {platform.python_version()}, torch {torch.__version__}, transformers "
-        f"{transformers.__version__}, fp32.", "",
-        f"nano: batch 4 of 352x264; swin-t: batch 1 of 480x320, 900 queries. {CLASSES} classes, {len(COUNTS)} batches of "
+        f"processors, device {args.device}; Python {platform.python_version()}, torch {torch.__version__}, transformers "
+        f"{transformers.__version__}, {args.precision}.", "",
+        f"nano: batch 4 of 352x264; swin-t: batch 1 of 480x320, 900 queries; swin-t-800: batch 8 of 1333x800. {CLASSES} classes, {len(COUNTS)} batches of "
         f"different box counts in turn. Median of {args.rounds} processes of {args.steps} steps each (range).", "",
         "| model | losses | side | ms per step | ratio | processor ms | ratio | of it planning | memory MiB | ratio |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for (name, mode), result in results.items():
         lines += rows(name, mode, result)
-    lines += ["", "Memory is how much the process's peak resident set grows from the loaded model and batches: "
+    lines += ["", "Memory, on a device: all that is allocated there, the context left out. On the CPU: how much the process's peak resident set grows from the loaded model and batches: "
               "activations, gradients, the optimiser's moments, with GRQO the reference model."]
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text("\n".join(lines) + "\n")
@@ -386,23 +400,28 @@ def report(args, results):
 
 def main():
     if sys.argv[1:2] == ["--make"]:
-        return make(pathlib.Path(sys.argv[2]))
+        return make(pathlib.Path(sys.argv[2]), sys.argv[3:])
     if sys.argv[1:2] == ["--theirs"]:
-        folder, mode, threads, steps = sys.argv[2:]
-        return time_theirs(pathlib.Path(folder), mode, int(threads), int(steps))
+        folder, mode, threads, steps, device, precision = sys.argv[2:]
+        return time_theirs(pathlib.Path(folder), mode, int(threads), int(steps), device, precision)
     parser = argparse.ArgumentParser(description="Times training steps of ours against PyTorch.")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="a release build of this tree")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=6, help="timed steps per process, after one round over the batches")
     parser.add_argument("--rounds", type=int, default=5, help="processes per side")
-    parser.add_argument("--only", help="one configuration: nano or swin-t")
+    parser.add_argument("--only", help="one configuration: nano, swin-t or swin-t-800 (for GPUs)")
+    parser.add_argument("--device", default="cpu", help="ours: cpu, cuda or cuda:N")
+    parser.add_argument("--torch-device", help="theirs (the same)")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    parser.add_argument("--modes", nargs="*", default=("sft", "grqo"), choices=("sft", "grqo"))
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "tests/bench/results/train-cpu.md")
     args = parser.parse_args()
+    args.torch_device = args.torch_device or args.device
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        subprocess.run([sys.executable, __file__, "--make", name], check=True)
-        results = {(which, mode): measure(args, folder, which, mode)
-                   for which in ("nano", "swin-t") if args.only in (None, which) for mode in ("sft", "grqo")}
+        chosen = [args.only] if args.only else ["nano", "swin-t"]
+        subprocess.run([sys.executable, __file__, "--make", name, *chosen], check=True)
+        results = {(which, mode): measure(args, folder, which, mode) for which in chosen for mode in args.modes}
     report(args, results)
 
 

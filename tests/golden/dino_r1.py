@@ -129,11 +129,12 @@ class DinoR1ForObjectDetection(MMGroundingDinoForObjectDetection):
 
     def detect(self, pixel_values, pixel_mask, visual=None, input_ids=None):
         """visual [U, D] and/or input_ids [T']: visual tokens come first, the two kinds do not see each other."""
+        device = pixel_values.device
         tokens, masks, positions = [], [], []
         if visual is not None:
             tokens.append(visual)
-            masks.append(torch.eye(len(visual), dtype=torch.bool))
-            positions.append(torch.zeros(len(visual), dtype=torch.long))
+            masks.append(torch.eye(len(visual), dtype=torch.bool, device=device))
+            positions.append(torch.zeros(len(visual), dtype=torch.long, device=device))
         if input_ids is not None:
             ids = input_ids[None]
             mask, position = published.generate_masks_with_special_tokens_and_transfer_map(ids)
