@@ -50,6 +50,7 @@ train_config_free(TrainConfig *config)
     g_free(config->heldout.images);
     g_strfreev(config->patterns);
     g_free(config->device);
+    g_free(config->precision);
     g_free(config->globs);
     g_free(config->path);
     g_hash_table_unref(config->lines);
@@ -147,6 +148,7 @@ train_config_parse(const gchar *path, const gchar *text, gsize length, GError **
         .evaluate_first = TRUE};
     dinor1_train_options_init(&config->options);
     config->device = g_strdup(config->options.device);
+    config->precision = g_strdup(config->options.precision);
     config->path = g_strdup(path);
     config->lines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (!plain_yaml_begin(&reader.yaml, path, text, length, error) || !read_mapping(&reader, "", error) ||
@@ -273,6 +275,7 @@ train_config_load(const gchar *path, gchar **overrides, GError **error)
         return NULL;
     expand_patterns(config);
     config->options.device = config->device;
+    config->options.precision = config->precision;
     return g_steal_pointer(&config);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
     gchar **patterns;                    /* what to train, as typed; options.train holds the globs it means */
     guint max_boxes;                     /* of a training picture; more are bad */
     gchar *device;                       /* options.device is this */
+    gchar *precision;                    /* options.precision is this */
     guint save_every;                    /* updates from one checkpoint to the next */
     guint keep;                          /* the last so many checkpoints */
     guint evaluate_every;                /* epochs from one evaluation to the next */

@@ -27,6 +27,7 @@ static const TrainKey keys[] = {
     {"max_boxes", COUNT(max_boxes), 1, DINOR1_TRAIN_MAX_BOXES},
     {"seed", TRAIN_KEY_SEED, G_STRUCT_OFFSET(TrainConfig, options.seed), FALSE},
     {"device", TRAIN_KEY_TEXT, G_STRUCT_OFFSET(TrainConfig, device), FALSE},
+    {"precision", TRAIN_KEY_TEXT, G_STRUCT_OFFSET(TrainConfig, precision), FALSE},
     {"threads", COUNT(options.n_threads), 0, 1024},
     {"workers", COUNT(options.n_workers), 0, 256},
     {"epochs", COUNT(options.epochs), 1, 100000},

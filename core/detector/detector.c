@@ -3,10 +3,10 @@
  */
 #include "backend/cpu/cpu.h"
 #include "backend/device.h"
+#include "backend/precision.h"
 #include "detector/detector_internal.h"
 #include "detector/frame_loader.h"
 #include "detector/postprocess.h"
-#include "detector/precision.h"
 #include "detector/prompt_tokens.h"
 #include "model/model_internal.h"
 #include "model/preprocess.h"

@@ -118,6 +118,16 @@ dinor1_adjoint_give(const DinoR1Adjoint *adjoint, guint k, DinoR1Tensor *gradien
     add_gradient(pass, dinor1_tensor_root(input), gradient);
 }
 
+/* A gradient is computed as exactly as what it is the gradient of. */
+static void
+set_exact(DinoR1Backward *pass, gboolean exact)
+{
+    if (exact)
+        dinor1_graph_begin_exact(pass->graph);
+    else
+        dinor1_graph_end_exact(pass->graph);
+}
+
 /* Emits the nodes of a segment again; what nothing reads is dropped when the program is made. */
 static void
 open_segment(DinoR1Backward *pass, guint segment, guint n_nodes)
@@ -136,6 +146,7 @@ open_segment(DinoR1Backward *pass, guint segment, guint n_nodes)
             continue;
         for (guint k = 0; k < node->n_inputs; k++)
             inputs[k] = value(pass, node->inputs[k]);
+        set_exact(pass, node->exact);
         copy = dinor1_graph_op(pass->graph, node->op, &node->params, inputs, node->n_inputs);
         for (guint o = 0; copy && o < dinor1_op_n_outputs(node->op); o++)
             pass->copies[node->outputs[o]->id] = copy->producer->outputs[o];
@@ -158,6 +169,7 @@ differentiate(DinoR1Backward *pass, const DinoR1Node *node, guint n_nodes)
     if (node->segment != pass->segment)
         open_segment(pass, node->segment, n_nodes);
     pass->first_of_rule = dinor1_graph_get_nodes(pass->graph)->len;
+    set_exact(pass, node->exact);
     rule(&adjoint);
 }
 
@@ -229,6 +241,7 @@ dinor1_graph_backward(
     pass.copies = g_new0(DinoR1Tensor *, n_tensors);
     find_needed(&pass, n_nodes, wanted, n_wanted);
     run_backward(&pass, loss, n_nodes);
+    dinor1_graph_end_exact(graph);
     for (guint i = 0; i < n_wanted; i++)
         gradients[i] = pass.gradients[wanted[i]->id];
     g_free(pass.needed);

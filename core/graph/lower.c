@@ -166,6 +166,9 @@ lower_node(Lowering *l, DinoR1Node *node)
         if (node->outputs[o]->dtype == DINOR1_F32)
             node->outputs[o]->dtype = output;
     g_ptr_array_add(l->graph->nodes, node);
+    for (guint o = 0; o < dinor1_op_n_outputs(node->op); o++)
+        if (dinor1_dtype_is_half(node->outputs[o]->dtype) && dinor1_graph_is_output(l->graph, node->outputs[o]))
+            convert(l, node->outputs[o], DINOR1_F32); /* in the node's stage */
 }
 
 /* What a caller reads is f32. */

@@ -17,6 +17,9 @@ G_BEGIN_DECLS
  * top-k, sums, sine embeddings, losses), the inputs that dinor1_op_input_type() calls f32, and what products make for
  * those alone: they add up in float and give the sums as they are.
  *
+ * A graph with its backward pass is lowered as a whole: the gradients of products are products. Weights that change are
+ * cast by a node in each run, and their gradients, which only the caller reads, are f32 sums.
+ *
  * For a graph that is built, before its program is made.
  */
 void dinor1_graph_lower(DinoR1Graph *graph, DinoR1DType half);

@@ -71,6 +71,7 @@ make_spec(const DinoR1Trainer *trainer, const Pass *pass, DinoR1TrainSpec *spec)
         .n_negatives = (gint)pass->n_negatives,
         .n_denoising = pass->denoising ? (gint)pass->denoising->n_queries : 0,
         .n_named = (gint)pass->n_named,
+        .dtype = trainer->precision.dtype,
         .share = share_of(trainer, pass),
     };
     dinor1_loss_weights_init(&spec->weights);

@@ -97,6 +97,7 @@ dinor1_run_facts(const DinoR1Trainer *trainer)
     add(facts, "annotations", "%u", dinor1_coco_get_n_annotations(trainer->data));
     add(facts, "data", "%s", data);
     add(facts, "seed", "%" G_GUINT64_FORMAT, options->seed);
+    add(facts, "precision", "%s", trainer->precision.name);
     add(facts, "batch_size", "%u", options->batch_size);
     add(facts, "accumulate", "%u", options->accumulate);
     add_number(facts, "learning_rate", options->learning_rate);

@@ -3,6 +3,7 @@
  */
 #include "train/step.h"
 
+#include "graph/lower.h"
 #include "train/ranks.h"
 
 #include <math.h>
@@ -99,6 +100,14 @@ has_group(const DinoR1TrainStep *step)
     return step->spec.weights.grqo_alpha != 0 || step->spec.weights.grqo_beta != 0;
 }
 
+static DinoR1Graph *
+lowered(const DinoR1TrainSpec *spec, DinoR1Graph *graph)
+{
+    if (dinor1_dtype_is_half(spec->dtype))
+        dinor1_graph_lower(graph, spec->dtype);
+    return graph;
+}
+
 DinoR1TrainStep *
 dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters, DinoR1Parameters *reference,
     DinoR1Backend *backend, GError **error)
@@ -115,12 +124,13 @@ dinor1_train_step_new(const DinoR1TrainSpec *spec, DinoR1Parameters *parameters,
     step->buffers = g_ptr_array_new_with_free_func(g_free);
     g_return_val_if_fail(reference || !has_group(step), NULL);
 
-    step->program = dinor1_program_new(dinor1_build_training(spec, dinor1_parameters_find, parameters), backend, error);
+    step->program = dinor1_program_new(
+        lowered(spec, dinor1_build_training(spec, dinor1_parameters_find, parameters)), backend, error);
     if (!step->program)
         return NULL;
     if (has_group(step)) {
-        step->reference =
-            dinor1_program_new(dinor1_build_reference(spec, dinor1_parameters_find, reference), backend, error);
+        step->reference = dinor1_program_new(
+            lowered(spec, dinor1_build_reference(spec, dinor1_parameters_find, reference)), backend, error);
         if (!step->reference)
             return NULL;
     }

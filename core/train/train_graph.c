@@ -66,11 +66,13 @@ exchange_prompts(Step *step, DinoR1Tensor *embeddings)
 {
     const DinoR1TrainSpec *spec = step->spec;
     const gint64 n_boxes = (gint64)spec->graph.batch * spec->n_boxes;
-    DinoR1Tensor *select = input(step, DINOR1_SHAPE(spec->n_classes + spec->n_named, n_boxes), "select");
+    DinoR1Tensor *select = input(step, DINOR1_SHAPE(spec->n_classes + spec->n_named, n_boxes), "select"), *prompts;
 
     embeddings = dinor1_reshape(step->graph, embeddings, DINOR1_SHAPE(n_boxes, spec->graph.config->d_model));
-    return dinor1_graph_exchange(
-        step->graph, "prompts", dinor1_matmul(step->graph, select, FALSE, embeddings, FALSE, 1, NULL, NULL));
+    dinor1_graph_begin_exact(step->graph);
+    prompts = dinor1_matmul(step->graph, select, FALSE, embeddings, FALSE, 1, NULL, NULL);
+    dinor1_graph_end_exact(step->graph);
+    return dinor1_graph_exchange(step->graph, "prompts", prompts);
 }
 
 /* The prompt tokens [1, U, D]: one embedding per class, then the remembered ones. Ends stage 0. */
@@ -335,6 +337,7 @@ dinor1_build_training(const DinoR1TrainSpec *spec, DinoR1WeightFunc weights, gpo
     dinor1_graph_set_variable(step.graph);
     build_forward(&step, geometry, &memory);
     build_predictions(&step, memory);
+    dinor1_graph_begin_exact(step.graph);
     build_costs(&step);
 
     dinor1_graph_next_stage(step.graph);
@@ -347,6 +350,7 @@ dinor1_build_training(const DinoR1TrainSpec *spec, DinoR1WeightFunc weights, gpo
     if (spec->n_named > 0 && spec->weights.contrastive > 0)
         contrastive_loss(&step, &loss);
     dinor1_graph_output(step.graph, "loss", loss);
+    dinor1_graph_end_exact(step.graph);
     if (loss)
         build_gradients(step.graph, loss);
     return step.graph;
@@ -359,6 +363,7 @@ dinor1_build_reference(const DinoR1TrainSpec *spec, DinoR1WeightFunc weights, gp
     g_autoptr(DinoR1Geometry) geometry = dinor1_build_geometry(&spec->graph);
     DinoR1Tensor *memory;
 
+    dinor1_graph_set_variable(step.graph);
     build_forward(&step, geometry, &memory);
     return step.graph;
 }

@@ -33,11 +33,12 @@ void dinor1_loss_weights_init(DinoR1LossWeights *weights);
 typedef struct {
     DinoR1GraphSpec graph; /* n_tokens = n_classes + n_negatives */
     DinoR1LossWeights weights;
-    gint n_boxes;     /* M */
-    gint n_classes;   /* C, may be 0 when no image of the batch has a box and there are negatives */
-    gint n_negatives; /* R */
-    gint n_denoising; /* R_dn, 0 = none */
-    gint n_named;     /* Cn: those of the C that have a text, for the contrastive loss; 0 = without */
+    gint n_boxes;      /* M */
+    gint n_classes;    /* C, may be 0 when no image of the batch has a box and there are negatives */
+    gint n_negatives;  /* R */
+    gint n_denoising;  /* R_dn, 0 = none */
+    gint n_named;      /* Cn: those of the C that have a text, for the contrastive loss; 0 = without */
+    DinoR1DType dtype; /* of the products' factors: f32 or a half type, for the caller to lower the graph to */
     gfloat share; /* of the batch's images: 1 for one process, 0 for one whose image is a blank to keep it company */
 } DinoR1TrainSpec;
 

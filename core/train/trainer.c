@@ -42,6 +42,7 @@ dinor1_train_options_init(DinoR1TrainOptions *options)
         .grqo_mute = 1.0f / 3,
         .contrastive = 100,
         .device = "auto",
+        .precision = "auto",
     };
 }
 
@@ -89,6 +90,8 @@ check_options(const DinoR1TrainOptions *options, GError **error)
         return refuse(error, "grqo_mute must be 0 … 1, not %g", options->grqo_mute);
     if (!(options->contrastive >= 0 && options->contrastive <= 1e6f))
         return refuse(error, "contrastive must be 0 … 1000000, not %g", (gdouble)options->contrastive);
+    if (options->precision && g_str_equal(options->precision, "fp16"))
+        return refuse(error, "precision must be fp32, tf32 or bf16: gradients are too small for fp16");
     if (options->n_milestones > G_N_ELEMENTS(options->milestones))
         return refuse(error, "at most %u milestones", (guint)G_N_ELEMENTS(options->milestones));
     return TRUE;
@@ -180,14 +183,30 @@ make_text(DinoR1Trainer *trainer, GError **error)
     return trainer->text != NULL;
 }
 
+/* A device with several precisions says which one it uses. */
+static gboolean
+choose_precision(DinoR1Trainer *trainer, const gchar *name, GError **error)
+{
+    if (!dinor1_precision_choose(trainer->backend, trainer->device, name, &trainer->precision, error))
+        return FALSE;
+    if (trainer->backend->half_types) {
+        g_autofree gchar *device = trainer->device;
+
+        trainer->device = g_strdup_printf("%s, %s", device, trainer->precision.name);
+    }
+    return TRUE;
+}
+
 static gboolean
 open_device(DinoR1Trainer *trainer, GError **error)
 {
     const gchar *device = trainer->options.device ? trainer->options.device : "auto";
 
-    trainer->options.device = NULL; /* the caller's string */
+    const gchar *precision = trainer->options.precision;
+
+    trainer->options.device = trainer->options.precision = NULL; /* the caller's strings */
     trainer->backend = dinor1_backend_open(device, trainer->options.n_threads, &trainer->device, error);
-    return trainer->backend != NULL;
+    return trainer->backend && choose_precision(trainer, precision, error);
 }
 
 DinoR1Trainer *

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "backend/precision.h"
 #include "data/loader.h"
 #include "train/class_text.h"
 #include "train/gradients.h"
@@ -24,6 +25,7 @@ struct _DinoR1Trainer {
     DinoR1Loader *loader;
     DinoR1Backend *backend;
     gchar *device; /* the backend's, for people */
+    DinoR1Precision precision;
     DinoR1Parameters *parameters;
     DinoR1Parameters *average;   /* NULL = none */
     DinoR1Parameters *reference; /* of the epoch; NULL before GRQO starts */

@@ -12,6 +12,11 @@ sed -i 's/^batch_size: .*/batch_size: 3/' tiny.yaml
 
 fails 1 "device 'tpu': not auto, cpu, cuda or cuda:N" finetune tiny.yaml --set device=tpu --dry-run
 fails 1 'cuda: no module ' finetune tiny.yaml --set device=cuda --dry-run
+fails 1 "precision 'bf16': cpu, 1 thread, .* has only fp32" finetune tiny.yaml --set device=cpu --set precision=bf16 --dry-run
+fails 1 'precision must be fp32, tf32 or bf16' finetune tiny.yaml --set precision=fp16 --dry-run
+fails 1 "precision 'half' is unknown" finetune tiny.yaml --set precision=half --dry-run
+succeeds finetune tiny.yaml --set precision=bf16 --dry-run
+check 'the precision' grep -q '^device .*, bf16$' out
 succeeds finetune tiny.yaml --set device=auto --dry-run
 check 'why the CPU' grep -q '^device  *cpu, 1 thread, .*(auto: cuda: no module ' out
 

@@ -215,6 +215,46 @@ test_variable(void)
     g_assert_cmpint(y->producer->inputs[1]->producer->op, ==, DINOR1_OP_CAST);
 }
 
+/* A step of training: the gradient's products are halves, too, and add up to f32; an exact part's stay f32. A result
+ * that is read between two stages is there as f32 in its own. */
+static void
+test_backward(void)
+{
+    const gfloat one = 1;
+    g_autoptr(DinoR1Graph) graph = new_graph();
+    DinoR1Tensor *x = input(graph), *wanted[2], *gradients[2], *first, *loss, *read;
+
+    dinor1_graph_set_variable(graph);
+    first = linear(graph, x, "w1");
+    dinor1_graph_output(graph, "read", first);
+    dinor1_graph_next_stage(graph);
+    loss = linear(graph, first, "w2");
+    dinor1_graph_begin_exact(graph);
+    loss = linear(graph, dinor1_reshape(graph, loss, DINOR1_SHAPE(2, 8)), "w3");
+    loss = dinor1_reduce(graph, DINOR1_REDUCE_SUM, dinor1_reshape(graph, loss, DINOR1_SHAPE(16)), 0);
+    loss = dinor1_mul(graph, loss, dinor1_graph_constant(graph, DINOR1_F32, DINOR1_SHAPE(1), &one));
+    dinor1_graph_end_exact(graph);
+    wanted[0] = weight(graph, "w2");
+    wanted[1] = weight(graph, "w3");
+    dinor1_graph_backward(graph, loss, wanted, 2, gradients);
+    dinor1_graph_output(graph, "g2", gradients[0]);
+    dinor1_graph_output(graph, "g3", gradients[1]);
+    lower(graph, DINOR1_BF16);
+    assert_valid(graph);
+    read = dinor1_graph_find(graph, "read");
+    g_assert_cmpint(first->dtype, ==, DINOR1_BF16);
+    g_assert_cmpint(read->dtype, ==, DINOR1_F32);
+    g_assert_cmpuint(read->producer->stage, ==, 0);
+    for (guint i = 0; i < 2; i++) {
+        const DinoR1Node *product = dinor1_tensor_root(gradients[i])->producer;
+
+        g_assert_cmpint(product->op, ==, DINOR1_OP_MATMUL);
+        g_assert_cmpint(gradients[i]->dtype, ==, DINOR1_F32);
+        g_assert_cmpint(product->inputs[0]->dtype, ==, i == 0 ? DINOR1_BF16 : DINOR1_F32);
+        g_assert_cmpint(product->inputs[1]->dtype, ==, i == 0 ? DINOR1_BF16 : DINOR1_F32);
+    }
+}
+
 static void
 test_gradient(void)
 {
@@ -268,6 +308,7 @@ main(int argc, char **argv)
     g_test_add_func("/lower/exact", test_exact);
     g_test_add_func("/lower/deformable", test_deformable);
     g_test_add_func("/lower/variable", test_variable);
+    g_test_add_func("/lower/backward", test_backward);
     g_test_add_func("/lower/gradient", test_gradient);
     g_test_add_func("/lower/types", test_types);
     g_test_add_func("/lower/cpu", test_cpu);

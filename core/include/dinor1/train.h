@@ -71,7 +71,10 @@ typedef struct {
     /* Where the model is trained: "cpu", "cuda", "cuda:N" or "auto", CUDA's first device if there is one. Borrowed
      * during _new */
     const gchar *device;
-    gpointer reserved[7];
+    /* How products are computed: "fp32", "tf32", "bf16" (factors of 8 bits; weights, moments, losses and sums stay
+     * fp32) or "auto", fp32. What the device does not have is UNSUPPORTED. Borrowed during _new */
+    const gchar *precision;
+    gpointer reserved[6];
 } DinoR1TrainOptions;
 
 DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);

@@ -1,7 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "detector/precision.h"
+#include "backend/precision.h"
 
 #include <dinor1/error.h>
 

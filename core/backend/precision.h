@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* How a detector's device computes. */
+/* How a device computes. */
 typedef struct {
     const gchar *name; /* "fp32", "tf32", "fp16", "bf16" */
     DinoR1DType dtype; /* of weights and activations */
