@@ -16,6 +16,9 @@
  * inferences carry the last boxes as well, as do frames that come while an unbuffered sink reports that it is late.
  * The "detection" of such a box says `stale=true`. No frame is ever dropped.
  *
+ * On a CUDA device, frames that are there already (`memory:CUDAMemory`, as nvh264dec, cudaupload and cudaconvert give
+ * them) do not come down to the host.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! dinor1detect model=models/dinor1-nano \
@@ -39,10 +42,13 @@ G_DEFINE_TYPE_WITH_CODE(GstDinoR1Detect, gst_dinor1_detect, GST_TYPE_BASE_TRANSF
     GST_DEBUG_CATEGORY_INIT(gst_dinor1_detect_debug, "dinor1detect", 0, "DINO-R1 detector"))
 GST_ELEMENT_REGISTER_DEFINE(dinor1detect, "dinor1detect", GST_RANK_NONE, GST_TYPE_DINOR1_DETECT)
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)));
+#define CAPS                                                                                                           \
+    GST_VIDEO_CAPS_MAKE(GST_DINOR1_FRAME_FORMATS)                                                                      \
+    "; " GST_VIDEO_CAPS_MAKE_WITH_FEATURES(GST_DINOR1_CUDA_MEMORY, GST_DINOR1_FRAME_FORMATS)
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
 
 static void
 clear_boxes(GstDinoR1Detect *self)
@@ -106,6 +112,7 @@ load(GstDinoR1Detect *self, GError **error)
     if (!(engine = gst_dinor1_engine_new(settings.model, settings.prompts, &options, error)))
         return FALSE;
     GST_INFO_OBJECT(self, "runs on %s", gst_dinor1_engine_get_device(engine));
+    self->takes_cuda = g_str_has_prefix(gst_dinor1_engine_get_device(engine), "cuda");
     self->has_prompts = gst_dinor1_engine_has_prompts(engine);
     self->worker = gst_dinor1_worker_new(engine);
     return TRUE;
@@ -142,6 +149,26 @@ gst_dinor1_detect_start(GstBaseTransform *trans)
 }
 
 static gboolean
+has_cuda_memory(const GstCaps *caps, guint i)
+{
+    return gst_caps_features_contains(gst_caps_get_features(caps, i), GST_DINOR1_CUDA_MEMORY);
+}
+
+/* Frames pass as they are; those on a GPU only where the detector is on one. */
+static GstCaps *
+gst_dinor1_detect_transform_caps(GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps, GstCaps *filter)
+{
+    GstCaps *result = gst_caps_copy(caps);
+
+    for (guint i = gst_caps_get_size(result); i-- > 0;)
+        if (has_cuda_memory(result, i) && !GST_DINOR1_DETECT(trans)->takes_cuda)
+            gst_caps_remove_structure(result, i);
+    if (filter)
+        gst_caps_take(&result, gst_caps_intersect_full(filter, result, GST_CAPS_INTERSECT_FIRST));
+    return result;
+}
+
+static gboolean
 gst_dinor1_detect_set_caps(GstBaseTransform *trans, GstCaps *incaps, GstCaps *outcaps)
 {
     GstDinoR1Detect *self = GST_DINOR1_DETECT(trans);
@@ -152,6 +179,7 @@ gst_dinor1_detect_set_caps(GstBaseTransform *trans, GstCaps *incaps, GstCaps *ou
         GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("These video caps cannot be used: %" GST_PTR_FORMAT, incaps), (NULL));
         return FALSE;
     }
+    self->cuda = has_cuda_memory(incaps, 0);
     gst_dinor1_detect_forget_frames(self);
     patience = gst_dinor1_detect_patience_for(&self->info);
     GST_OBJECT_LOCK(self);
@@ -291,6 +319,7 @@ gst_dinor1_detect_class_init(GstDinoR1DetectClass *klass)
 
     trans_class->start = gst_dinor1_detect_start;
     trans_class->stop = gst_dinor1_detect_stop;
+    trans_class->transform_caps = gst_dinor1_detect_transform_caps;
     trans_class->set_caps = gst_dinor1_detect_set_caps;
     trans_class->transform_ip = gst_dinor1_detect_transform_ip;
     trans_class->sink_event = gst_dinor1_detect_sink_event;

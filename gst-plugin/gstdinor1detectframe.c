@@ -53,6 +53,7 @@ next_job(GstDinoR1Detect *self, GstBuffer *buffer)
     late = gst_dinor1_detect_is_late(self, now);
     if (changed || (due && !late)) {
         job = gst_dinor1_job_new(&self->info);
+        job->cuda = self->cuda;
         job->infer = !late;
         take_changes(self, job);
     }

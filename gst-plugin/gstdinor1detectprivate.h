@@ -29,9 +29,11 @@ struct _GstDinoR1Detect {
     /* The streaming thread; start() and stop() when it does not run. */
     GstDinoR1Worker *worker;
     GstVideoInfo info;
-    GArray *objects;   /* of GstDinoR1Object: what was found last */
-    gboolean fresh;    /* … in the frame at hand */
-    gboolean outdated; /* the job at hand is about a picture of before a seek or a change of caps */
+    gboolean takes_cuda; /* the detector is on a CUDA device */
+    gboolean cuda;       /* so are the frames */
+    GArray *objects;     /* of GstDinoR1Object: what was found last */
+    gboolean fresh;      /* … in the frame at hand */
+    gboolean outdated;   /* the job at hand is about a picture of before a seek or a change of caps */
     gboolean has_prompts;
     gboolean warned_no_prompts;
     guint frames_since_inference; /* G_MAXUINT = infer as soon as possible */

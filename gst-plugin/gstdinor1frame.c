@@ -4,6 +4,7 @@
 #include "gstdinor1frame.h"
 
 #include <dinor1/error.h>
+#include <gmodule.h>
 
 static DinoR1PixelFormat
 pixel_format(GstVideoFormat format)
@@ -69,8 +70,54 @@ plane_fits(const GstVideoFrame *frame, guint plane)
     return room >= row_bytes && (room - row_bytes) / MAX(stride, 1) >= rows - 1;
 }
 
+/* gstcuda is no dependency: what it calls its memory, and the flag that asks for it as it is (GST_MAP_CUDA), are part
+ * of its interface. */
+#define CUDA_MEMORY_TYPE "CUDAMemory"
+#define MAP_CUDA         ((GstMapFlags)(GST_MAP_FLAG_LAST << 1))
+
+/* Waits until the element that made the frame has finished it. The library is there if such memory is. */
+static void
+finish_cuda_memory(GstBuffer *buffer)
+{
+    GModule *library = g_module_open("libgstcuda-1.0.so.0", G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
+    gpointer sync = NULL;
+
+    if (!library)
+        return;
+    if (g_module_symbol(library, "gst_cuda_memory_sync", &sync))
+        for (guint i = 0; i < gst_buffer_n_memory(buffer); i++)
+            ((void (*)(GstMemory *))sync)(gst_buffer_peek_memory(buffer, i));
+    g_module_close(library);
+}
+
+static gboolean
+is_cuda_memory(GstBuffer *buffer)
+{
+    for (guint i = 0; i < gst_buffer_n_memory(buffer); i++)
+        if (!gst_memory_is_type(gst_buffer_peek_memory(buffer, i), CUDA_MEMORY_TYPE))
+            return FALSE;
+    return TRUE;
+}
+
 gboolean
-gst_dinor1_frame_to_image(const GstVideoFrame *frame, DinoR1Image *image, GError **error)
+gst_dinor1_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer, gboolean cuda, GError **error)
+{
+    if (cuda && !is_cuda_memory(buffer)) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT,
+            "a frame whose caps say " GST_DINOR1_CUDA_MEMORY " has memory of another kind");
+        return FALSE;
+    }
+    if (cuda)
+        finish_cuda_memory(buffer);
+    if (gst_video_frame_map(frame, info, buffer, cuda ? GST_MAP_READ | MAP_CUDA : GST_MAP_READ))
+        return TRUE;
+    g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "a %s frame of %d×%d pixels cannot be read",
+        GST_VIDEO_INFO_NAME(info), GST_VIDEO_INFO_WIDTH(info), GST_VIDEO_INFO_HEIGHT(info));
+    return FALSE;
+}
+
+gboolean
+gst_dinor1_frame_to_image(const GstVideoFrame *frame, gboolean cuda, DinoR1Image *image, GError **error)
 {
     const GstVideoInfo *info = &frame->info;
 
@@ -80,6 +127,7 @@ gst_dinor1_frame_to_image(const GstVideoFrame *frame, DinoR1Image *image, GError
         .height = GST_VIDEO_INFO_HEIGHT(info),
         .matrix = color_matrix(&info->colorimetry),
         .full_range = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255,
+        .memory = cuda ? DINOR1_MEMORY_DEVICE : DINOR1_MEMORY_HOST,
     };
     for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(frame); plane++) {
         if (!plane_fits(frame, plane)) {

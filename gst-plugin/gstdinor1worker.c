@@ -77,12 +77,9 @@ work_on_frame(GstDinoR1Engine *engine, GstDinoR1Job *job)
     GstVideoFrame frame;
     DinoR1Image image;
 
-    if (!gst_video_frame_map(&frame, &job->info, job->buffer, GST_MAP_READ)) {
-        job->error = g_error_new(DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "a %s frame of %d×%d pixels cannot be read",
-            GST_VIDEO_INFO_NAME(&job->info), GST_VIDEO_INFO_WIDTH(&job->info), GST_VIDEO_INFO_HEIGHT(&job->info));
+    if (!gst_dinor1_frame_map(&frame, &job->info, job->buffer, job->cuda, &job->error))
         return;
-    }
-    if (gst_dinor1_frame_to_image(&frame, &image, &job->error))
+    if (gst_dinor1_frame_to_image(&frame, job->cuda, &image, &job->error))
         work_on_image(engine, job, &image);
     gst_video_frame_unmap(&frame);
 }

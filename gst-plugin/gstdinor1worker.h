@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 typedef struct {
     GstBuffer *buffer;
     GstVideoInfo info;
+    gboolean cuda; /* the frame is in the memory of a CUDA device */
     gfloat threshold;
     guint max_detections;
     gboolean load_prompts; /* replace all prompts by those of the file @prompts, NULL = by none */

@@ -1,6 +1,7 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "fake_cuda.h"
 #include "support.h"
 
 /* The element on the emulated GPU, and on a device that is missing or fails. */
@@ -16,16 +17,10 @@ detect_on(const gchar *device)
 }
 
 static GArray *
-find_on(const gchar *device)
+keep_regions(GstBuffer *buffer)
 {
-    g_autoptr(GstBus) bus = NULL;
-    g_autoptr(GstCaps) caps = test_caps("RGB", 64, 48);
-    GstHarness *harness = test_harness(detect_on(device), &bus);
-    g_autoptr(GstBuffer) out = test_push(harness, caps, 0);
-    GArray *regions;
+    GArray *regions = test_regions(buffer);
 
-    fail_unless(out != NULL);
-    regions = test_regions(out);
     for (guint i = 0; i < regions->len; i++) {
         TestRegion *region = &g_array_index(regions, TestRegion, i);
 
@@ -33,6 +28,62 @@ find_on(const gchar *device)
         region->type = g_intern_string(region->type);
         region->label = g_intern_string(region->label);
     }
+    return regions;
+}
+
+static GArray *
+find_in(const gchar *device, const gchar *format)
+{
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstCaps) caps = test_caps(format, 64, 48);
+    GstHarness *harness = test_harness(detect_on(device), &bus);
+    g_autoptr(GstBuffer) out = test_push(harness, caps, 0);
+    GArray *regions;
+
+    fail_unless(out != NULL);
+    regions = keep_regions(out);
+    test_harness_free(harness);
+    return regions;
+}
+
+static GArray *
+find_on(const gchar *device)
+{
+    return find_in(device, "RGB");
+}
+
+static GstCaps *
+cuda_caps(const gchar *format)
+{
+    GstCaps *caps = test_caps(format, 64, 48);
+
+    gst_caps_set_features(caps, 0, gst_caps_features_new("memory:CUDAMemory", NULL));
+    return caps;
+}
+
+/* The same where the frame is on the GPU. @live: the worker gets a copy. */
+static GArray *
+find_in_cuda_memory(const gchar *format, gboolean live)
+{
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstCaps) caps = cuda_caps(format);
+    GstElement *detect = detect_on("cuda-host");
+    GstHarness *harness = test_harness(detect, &bus);
+    g_autoptr(GstBuffer) frame = test_frame(caps, 0);
+    g_autoptr(GstBuffer) out = NULL;
+    GArray *regions;
+    GstVideoInfo info;
+
+    fail_unless(gst_video_info_from_caps(&info, caps));
+    gst_util_set_object_arg(G_OBJECT(detect), "sync-mode", live ? "live" : "every-frame");
+    gst_harness_set_src_caps(harness, gst_caps_ref(caps));
+    do { /* a live frame does not wait for its boxes */
+        gst_clear_buffer(&out);
+        out = gst_harness_push_and_pull(harness, fake_cuda_buffer(frame, &info, 20));
+        fail_unless(out != NULL);
+        regions = keep_regions(out);
+    } while (live && regions->len == 0 && (g_array_unref(regions), TRUE));
+    fail_unless(gst_memory_is_type(gst_buffer_peek_memory(out, 0), "CUDAMemory"));
     test_harness_free(harness);
     return regions;
 }
@@ -44,6 +95,57 @@ GST_START_TEST(same_as_on_the_cpu)
 
     fail_unless_equals_int(expected->len, 5);
     test_assert_same(actual, expected, 1e-4, 1e-3);
+}
+GST_END_TEST
+
+GST_START_TEST(frames_on_the_device)
+{
+    const gchar *formats[] = {"NV12", "I420", "BGRx"};
+
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_autoptr(GArray) expected = find_in("cuda-host", formats[i]);
+        g_autoptr(GArray) actual = find_in_cuda_memory(formats[i], FALSE);
+        g_autoptr(GArray) live = find_in_cuda_memory(formats[i], TRUE);
+
+        fail_unless_equals_int(expected->len, 5);
+        test_assert_same(actual, expected, 0, 0);
+        for (guint k = 0; k < live->len; k++)
+            g_array_index(live, TestRegion, k).stale = FALSE;
+        test_assert_same(live, expected, 0, 0);
+    }
+}
+GST_END_TEST
+
+/* The CPU does not take them, and says so before the first frame. */
+GST_START_TEST(frames_on_another_device)
+{
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstCaps) caps = cuda_caps("NV12");
+    GstElement *detect = detect_on("cpu");
+    GstHarness *harness = test_harness(detect, &bus);
+    g_autoptr(GstPad) sink = gst_element_get_static_pad(detect, "sink");
+    g_autoptr(GstBuffer) frame = test_frame(caps, 0);
+    GstVideoInfo info;
+
+    fail_if(gst_pad_query_accept_caps(sink, caps));
+    fail_unless(gst_video_info_from_caps(&info, caps));
+    gst_harness_set_src_caps(harness, gst_caps_ref(caps));
+    fail_unless_equals_int(gst_harness_push(harness, fake_cuda_buffer(frame, &info, 0)), GST_FLOW_NOT_NEGOTIATED);
+    test_harness_free(harness);
+}
+GST_END_TEST
+
+/* Caps that promise what the memory is not. */
+GST_START_TEST(other_memory_than_promised)
+{
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstCaps) caps = cuda_caps("NV12");
+    GstHarness *harness = test_harness(detect_on("cuda-host"), &bus);
+
+    gst_harness_set_src_caps(harness, gst_caps_ref(caps));
+    fail_unless_equals_int(gst_harness_push(harness, test_frame(caps, 0)), GST_FLOW_ERROR);
+    test_assert_message(bus, GST_MESSAGE_ERROR, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "memory of another kind");
+    test_harness_free(harness);
 }
 GST_END_TEST
 
@@ -126,6 +228,9 @@ devices_suite(void)
     tcase_set_timeout(tests, 0);
     tcase_add_checked_fixture(tests, test_setup, test_teardown);
     tcase_add_test(tests, same_as_on_the_cpu);
+    tcase_add_test(tests, frames_on_the_device);
+    tcase_add_test(tests, frames_on_another_device);
+    tcase_add_test(tests, other_memory_than_promised);
     tcase_add_test(tests, missing_module);
     tcase_add_test(tests, dies_while_playing);
     tcase_add_test(tests, dies_of_a_prompt);

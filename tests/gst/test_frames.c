@@ -159,7 +159,7 @@ GST_START_TEST(colorimetry)
         buffer = test_frame(caps, 0);
         fail_unless(gst_video_info_from_caps(&info, caps));
         fail_unless(gst_video_frame_map(&frame, &info, buffer, GST_MAP_READ));
-        fail_unless(gst_dinor1_frame_to_image(&frame, &image, &error));
+        fail_unless(gst_dinor1_frame_to_image(&frame, FALSE, &image, &error));
         fail_unless(image.format == cases[i].pixels && image.matrix == cases[i].matrix &&
                         image.full_range == cases[i].full_range,
             "%s %s", cases[i].format, cases[i].colorimetry);
