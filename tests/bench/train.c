@@ -8,6 +8,7 @@
  *     bench-train [OPTION…] MODEL_DIRECTORY BATCH.safetensors…
  */
 #include "backend/device.h"
+#include "backend/precision.h"
 #include "io/safetensors.h"
 #include "model/model_internal.h"
 #include "train/optimizer.h"
@@ -22,7 +23,7 @@
 typedef struct {
     gboolean grqo, recompute, profile;
     gint threads, steps;
-    gchar *device;
+    gchar *device, *precision;
 } Options;
 
 /* One batch as generate_training.py stores it. */
@@ -40,6 +41,7 @@ typedef struct {
     const Options *options;
     DinoR1Model *model;
     DinoR1Backend *backend;
+    DinoR1DType dtype;
     DinoR1Parameters *parameters, *reference;
     DinoR1Optimizer *optimizer;
     DinoR1TrainStep *step;
@@ -181,6 +183,7 @@ load_batch(const Bench *bench, const gchar *path, Batch *batch, GError **error)
         batch->spec.weights.grqo_alpha = batch->spec.weights.grqo_beta = 0;
     batch->spec.graph.config = dinor1_model_get_config(bench->model);
     batch->spec.graph.recompute = bench->options->recompute;
+    batch->spec.dtype = bench->dtype;
     load_images(batch);
     load_prompts(batch);
     load_denoising(batch);
@@ -311,17 +314,27 @@ measure(Bench *bench, const Batch *batches, gint n_batches, GError **error)
 }
 
 static gboolean
+open_device(Bench *bench, GError **error)
+{
+    const gchar *device = bench->options->device ? bench->options->device : "cpu";
+    DinoR1Precision precision;
+
+    bench->backend = dinor1_backend_open(device, (guint)bench->options->threads, NULL, error);
+    if (!bench->backend ||
+        !dinor1_precision_choose(bench->backend, device, bench->options->precision, &precision, error))
+        return FALSE;
+    bench->dtype = precision.dtype;
+    return read_free(bench->backend, &bench->free_before, error);
+}
+
+static gboolean
 run(const Options *options, gchar **paths, GError **error)
 {
     const gint n_batches = (gint)g_strv_length(paths) - 1;
     g_autofree Batch *batches = g_new0(Batch, (gsize)n_batches);
     Bench bench = {.options = options, .model = dinor1_model_load(paths[0], error)};
-    gboolean done = bench.model != NULL;
+    gboolean done = bench.model && open_device(&bench, error);
 
-    if (done)
-        bench.backend =
-            dinor1_backend_open(options->device ? options->device : "cpu", (guint)options->threads, NULL, error);
-    done = bench.backend && read_free(bench.backend, &bench.free_before, error);
     for (gint i = 0; done && i < n_batches; i++)
         done = load_batch(&bench, paths[i + 1], &batches[i], error);
     done = done && load_parameters(&bench, &batches[0], error) && measure(&bench, batches, n_batches, error);
@@ -345,6 +358,7 @@ main(int argc, char **argv)
         {"profile", 0, 0, G_OPTION_ARG_NONE, &options.profile, "print time by module and op", NULL},
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "threads (0 = all)", "N"},
         {"device", 0, 0, G_OPTION_ARG_STRING, &options.device, "cpu, cuda or cuda:N (cpu)", "DEVICE"},
+        {"precision", 0, 0, G_OPTION_ARG_STRING, &options.precision, "fp32, tf32 or bf16 (fp32)", "PRECISION"},
         {"steps", 0, 0, G_OPTION_ARG_INT, &options.steps, "timed steps, after one round that is not (3)", "N"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, "MODEL_DIRECTORY BATCH…"},
         {NULL},
