@@ -87,6 +87,12 @@ opcheck_attention_cases(GPtrArray *cases)
         {1, 2, 1, 5, 9, 2, 16, 16, 0, 0, none, 1, "k per image"},
         {2, 1, 1, 5, 9, 2, 16, 16, 2, 1, MASK, 1, "q and mask of keys per image"},
         {1, 1, 1, 3, 2500, 2, 32, 32, 0, 0, none, 2, "very long"},
+        {1, 2, 2, 18, 600, 2, 32, 32, 2, 18, MASK, 2, "very long, masked"},
+        {1, 1, 1, 5, 530, 2, 256, 256, 1, 1, bias, 1, "very long, very wide heads"},
+        {1, 1, 1, 70, 3, 2, 256, 256, 0, 0, none, 1, "few keys, very wide heads"},
+        {1, 1, 1, 20, 70, 2, 40, 40, 0, 0, none, 2, "heads of five packs"},
+        {1, 1, 1, 20, 70, 2, 32, 8, 0, 0, none, 2, "v of one pack"},
+        {1, 1, 1, 20, 70, 2, 16, 104, 0, 0, none, 2, "v in two parts"},
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -146,7 +152,9 @@ opcheck_window_cases(GPtrArray *cases)
         {1, 20, 15, 2, 16, 7, 1, "smallest shift"},
         {1, 5, 3, 2, 8, 12, 6, "smaller than a window"},
         {2, 25, 17, 3, 24, 12, 6, "window 12"},
+        {1, 10, 24, 2, 32, 12, 6, "window 12, heads of 32"},
         {1, 6, 10, 1, 64, 4, 2, "wide head"},
+        {1, 6, 10, 2, 48, 7, 3, "wide heads"},
         {1, 3, 50, 2, 24, 5, 2, "a strip"},
         {1, 50, 1, 2, 4, 5, 2, "a column"},
         {1, 5, 5, 1, 4, 2, 1, "window 2"},

@@ -1,9 +1,10 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * ATTENTION and its adjoint: attend_forward.h and attend_grad.h over whole sequences with a mask.
+ * ATTENTION and its adjoint: attend_forward.h, attend_halves.h and attend_grad.h over whole sequences with a mask.
  */
 #include "backend/cuda/attend_grad.h"
+#include "backend/cuda/attend_halves.h"
 #include "backend/cuda/types.h"
 
 using namespace dinor1_cuda;
@@ -56,7 +57,25 @@ template <typename T> struct Sequences : Heads<T> {
     {
         return mask ? load(mask + problem.mask + query.row * step_mask_row + key.row) : 0;
     }
+
+    int table_size() const
+    {
+        return 0;
+    }
+
+    __device__ __forceinline__ void stage_table(const Problem &, float *) const
+    {
+    }
+
+    __device__ __forceinline__ float bias(
+        const Problem &problem, const float *, const Item &query, const Item &key) const
+    {
+        return bias(problem, query, key);
+    }
 };
+
+constexpr int WIDEST = 256; /* head that tensor cores take */
+constexpr gint64 MOST_SPLITS = 64;
 
 gint64
 image_step(const DinoR1View &view)
@@ -94,6 +113,45 @@ make_sequences(const DinoR1KernelArgs *args, const DinoR1View &mask)
 }
 
 template <typename T>
+HalfSweep
+sweep_of(const DinoR1KernelArgs *args, const Sequences<T> &s)
+{
+    return make_half_sweep(args->outputs[0].shape.dims[0] * s.heads, s.n_queries, s.n_keys, s.d, s.e, MOST_SPLITS);
+}
+
+gsize
+workspace_attention(const DinoR1KernelArgs *args)
+{
+    const Sequences<__half> s = make_sequences<__half>(args, args->inputs[3]);
+
+    if (!dinor1_dtype_is_half(args->inputs[0].dtype) || !halves_fit(s.d, s.e, WIDEST))
+        return 0;
+    return (gsize)half_splits_size(sweep_of(args, s), s.n_queries, s.e) * sizeof(float);
+}
+
+void
+run_sequences(DinoR1CudaRun *run, const Sequences<float> &sequences, gint64 problems)
+{
+    run_attend(run, sequences, problems);
+}
+
+template <typename T>
+void
+run_sequences(DinoR1CudaRun *run, const Sequences<T> &sequences, gint64 problems)
+{
+    const HalfSweep sweep = sweep_of(run->args, sequences);
+
+    if (!halves_fit(sequences.d, sequences.e, WIDEST))
+        run_attend(run, sequences, problems);
+    else if (sequences.d <= 32 && sequences.e <= 32)
+        launch_halves<32, 32>(run, sequences, sweep);
+    else if (sequences.d <= 64)
+        launch_halves<64, 64>(run, sequences, sweep);
+    else
+        launch_halves<WIDEST, 64>(run, sequences, sweep);
+}
+
+template <typename T>
 void
 run_attention(DinoR1CudaRun *run)
 {
@@ -101,7 +159,7 @@ run_attention(DinoR1CudaRun *run)
     Sequences<T> sequences = make_sequences<T>(args, args->inputs[3]);
 
     sequences.out = static_cast<T *>(args->outputs[0].data);
-    run_attend(run, sequences, args->outputs[0].shape.dims[0] * sequences.heads);
+    run_sequences(run, sequences, args->outputs[0].shape.dims[0] * sequences.heads);
 }
 
 gint64
@@ -141,6 +199,6 @@ run_attention_grad(DinoR1CudaRun *run)
 void
 dinor1_cuda_init_attention(DinoR1CudaKernels *kernels)
 {
-    kernels->ops[DINOR1_OP_ATTENTION] = {DINOR1_BY_TYPE(run_attention), NULL};
+    kernels->ops[DINOR1_OP_ATTENTION] = {DINOR1_BY_TYPE(run_attention), workspace_attention};
     kernels->ops[DINOR1_OP_ATTENTION_GRAD] = {run_attention_grad<float>, workspace_attention_grad};
 }

@@ -1,10 +1,11 @@
 /* gst-dinor1 - visual-prompted detection for GStreamer
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * WINDOW_ATTENTION and its adjoint: attend_forward.h and attend_grad.h, where a sequence is a window of the padded and
- * then shifted map. Row r of that is row (r + shift) mod padded height of the map.
+ * WINDOW_ATTENTION and its adjoint: attend_forward.h, attend_halves.h and attend_grad.h, where a sequence is a window
+ * of the padded and then shifted map. Row r of that is row (r + shift) mod padded height of the map.
  */
 #include "backend/cuda/attend_grad.h"
+#include "backend/cuda/attend_halves.h"
 #include "backend/cuda/reduce.h"
 #include "backend/cuda/types.h"
 
@@ -87,6 +88,26 @@ template <typename T> struct Windows : Heads<T> {
                (query.region == key.region ? 0 : OTHER_REGION);
     }
 
+    /* The head's column of the table. */
+    int table_size() const
+    {
+        return (2 * window - 1) * (2 * window - 1);
+    }
+
+    __device__ __forceinline__ void stage_table(const Problem &problem, float *column) const
+    {
+        const int n = (2 * window - 1) * (2 * window - 1);
+
+        for (int i = (int)threadIdx.x; i < n; i += (int)blockDim.x)
+            column[i] = load(table + (gint64)i * this->heads + problem.head);
+    }
+
+    __device__ __forceinline__ float bias(
+        const Problem &, const float *column, const Item &query, const Item &key) const
+    {
+        return column[query.code - key.code] + (query.region == key.region ? 0 : OTHER_REGION);
+    }
+
     /* Every element of the table has one thread, which adds the ds of the pairs so far apart that are in this tile. */
     template <int STRIPS>
     __device__ __forceinline__ void add_bias_grad(
@@ -149,6 +170,28 @@ make_windows(const DinoR1KernelArgs *args, guint pads)
     return w;
 }
 
+constexpr int WIDEST = 64, LARGEST_TABLE = 4096; /* what tensor cores take */
+
+void
+run_windows(DinoR1CudaRun *run, const Windows<float> &windows, gint64 problems)
+{
+    run_attend(run, windows, problems);
+}
+
+template <typename T>
+void
+run_windows(DinoR1CudaRun *run, const Windows<T> &windows, gint64 problems)
+{
+    const HalfSweep sweep = make_half_sweep(problems, windows.n_queries, windows.n_keys, windows.d, windows.e, 1);
+
+    if (!halves_fit(windows.d, windows.e, WIDEST) || windows.table_size() > LARGEST_TABLE)
+        run_attend(run, windows, problems);
+    else if (windows.d <= 32)
+        launch_halves<32, 32>(run, windows, sweep);
+    else
+        launch_halves<64, 64>(run, windows, sweep);
+}
+
 template <typename T>
 void
 run_window_attention(DinoR1CudaRun *run)
@@ -157,7 +200,7 @@ run_window_attention(DinoR1CudaRun *run)
     Windows<T> windows = make_windows<T>(args, 4);
 
     windows.out = static_cast<T *>(args->outputs[0].data);
-    run_attend(run, windows, args->inputs[0].shape.dims[0] * windows.rows * windows.columns * windows.heads);
+    run_windows(run, windows, args->inputs[0].shape.dims[0] * windows.rows * windows.columns * windows.heads);
 }
 
 /* The workspace of the adjoint in floats: each piece begins where the one before ends. */
