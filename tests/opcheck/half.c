@@ -18,6 +18,9 @@
  * - A product may use the tanh form of GELU (blas.h), which is off by 5e-4; in the middle of an MLP that comes to
  *   5 * 5e-4 * sqrt(F / 3) * w.
  *
+ * ATTENTION and WINDOW_ATTENTION keep weights as sums of two halves on tensor cores. What that rounds, u^2 of each, is
+ * too little to be allowed for.
+ *
  * A tolerance of 0 means that nothing is computed, or nothing that rounds: then the output is the expected one,
  * rounded.
  */
