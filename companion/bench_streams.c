@@ -3,12 +3,12 @@
  */
 #include "bench_streams.h"
 
-#define WARM_UP 3 /* frames: plan, record, replay */
+#define WARM_UP 3 /* runs: plan, record, replay */
 
 typedef struct {
     DinoR1Detector *detector;
-    const DinoR1Image *image;
-    guint runs;
+    DinoR1Image images[DINOR1_DETECTOR_MAX_BATCH];
+    guint batch, runs;
     GThread *thread;
     GError *error;
 } Stream;
@@ -16,10 +16,10 @@ typedef struct {
 static gboolean
 detect(const Stream *stream, guint runs, GError **error)
 {
-    DinoR1DetectionList found;
+    DinoR1DetectionList found[DINOR1_DETECTOR_MAX_BATCH];
 
     for (guint i = 0; i < runs; i++)
-        if (!dinor1_detector_detect(stream->detector, stream->image, &found, error))
+        if (!dinor1_detector_detect_batch(stream->detector, stream->images, stream->batch, found, error))
             return FALSE;
     return TRUE;
 }
@@ -68,7 +68,7 @@ run_all(Stream *streams, guint n, GError **error)
 
 gboolean
 bench_streams(DinoR1Model *model, const DinoR1DetectorOptions *options, const DinoR1PromptBank *bank,
-    const DinoR1Image *image, guint n_streams, guint runs, gdouble *frames_per_second, GError **error)
+    const DinoR1Image *image, guint n_streams, guint batch, guint runs, gdouble *frames_per_second, GError **error)
 {
     g_autofree Stream *streams = g_new0(Stream, n_streams);
     DinoR1DetectorOptions own = *options;
@@ -78,7 +78,9 @@ bench_streams(DinoR1Model *model, const DinoR1DetectorOptions *options, const Di
 
     own.n_threads = MAX(1, threads / n_streams);
     for (guint i = 0; done && i < n_streams; i++) {
-        streams[i].image = image;
+        for (guint k = 0; k < batch; k++)
+            streams[i].images[k] = *image;
+        streams[i].batch = batch;
         streams[i].runs = runs;
         done = prepare(&streams[i], model, &own, bank, error);
     }
@@ -88,6 +90,6 @@ bench_streams(DinoR1Model *model, const DinoR1DetectorOptions *options, const Di
         g_clear_pointer(&streams[i].detector, dinor1_detector_free);
     if (seconds < 0)
         return FALSE;
-    *frames_per_second = (gdouble)n_streams * runs / MAX(seconds, 1e-9);
+    *frames_per_second = (gdouble)n_streams * batch * runs / MAX(seconds, 1e-9);
     return TRUE;
 }

@@ -11,7 +11,7 @@
 
 typedef struct {
     gchar *model, *size, *format, *device, *precision;
-    gint prompts, runs, threads, streams;
+    gint prompts, runs, threads, streams, batch;
     gboolean json;
 } Options;
 
@@ -38,7 +38,7 @@ static const CommandHelp help = {
     .description = "Examples:\n"
                    "  dinor1 bench --model models/dinor1-nano --size 768x576 --runs 20\n"
                    "  dinor1 bench --model DIR --size 1280x720 --prompts 8 --threads 2 --json\n"
-                   "  dinor1 bench --model DIR --size 960x544 --format nv12 --device cuda --streams 8\n",
+                   "  dinor1 bench --model DIR --size 960x544 --format nv12 --device cuda --streams 2 --batch 8\n",
 };
 
 /* A bank of classes "1", "2", … whose embeddings are like those of a layer norm. */
@@ -139,7 +139,7 @@ measure(const Options *options, const DinoR1DetectorOptions *settings, DinoR1Det
         !time_frames(detector, &image, options->runs, result, error))
         return FALSE;
     if (options->streams > 0 && !bench_streams(model, settings, bank, &image, (guint)options->streams,
-                                    (guint)options->runs, &result->throughput, error))
+                                    (guint)options->batch, (guint)options->runs, &result->throughput, error))
         return FALSE;
     result->profile = dinor1_detector_profile(
         detector, result->width, result->height, (guint)options->prompts, (guint)options->runs, error);
@@ -166,7 +166,8 @@ print_text(const Options *options, const Result *result)
     g_print("one frame: %.2f ms at best, %.2f ms median: %.1f frames/s\n\n", 1e3 * result->best, 1e3 * result->median,
         1 / result->median);
     if (result->throughput > 0)
-        g_print("%d streams at a time: %.1f frames/s\n\n", options->streams, result->throughput);
+        g_print("%d streams at a time, each %d frames at once: %.1f frames/s\n\n", options->streams, options->batch,
+            result->throughput);
     profile_table_print("module", profile->modules, profile->n_modules);
     g_print("\n");
     profile_table_print("op", profile->ops, profile->n_ops);
@@ -202,6 +203,8 @@ print_json(const Options *options, const Result *result)
     if (result->throughput > 0) {
         json_builder_set_member_name(builder, "streams");
         json_builder_add_int_value(builder, options->streams);
+        json_builder_set_member_name(builder, "batch");
+        json_builder_add_int_value(builder, options->batch);
         json_builder_set_member_name(builder, "streams_frames_per_second");
         json_builder_add_double_value(builder, result->throughput);
     }
@@ -228,7 +231,9 @@ check_options(const Options *options, Result *result, GError **error)
            command_check_range("--prompts", options->prompts, 1, DINOR1_PROMPTS_MAX_CLASSES, error) &&
            command_check_range("--runs", options->runs, 1, 1000000, error) &&
            command_check_range("--threads", options->threads, 0, 1024, error) &&
-           command_check_range("--streams", options->streams, 0, 256, error) && check_format(options, error) &&
+           command_check_range("--streams", options->streams, 0, 256, error) &&
+           command_check_range("--batch", options->batch, 1, DINOR1_DETECTOR_MAX_BATCH, error) &&
+           check_format(options, error) &&
            command_parse_size(get_size(options), &result->width, &result->height, error);
 }
 
@@ -261,7 +266,7 @@ bench(const Options *options, GError **error)
 int
 cmd_bench(gint argc, gchar **argv)
 {
-    Options options = {.prompts = 4, .runs = 10};
+    Options options = {.prompts = 4, .runs = 10, .batch = 1};
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options.model, "model directory (required)", "DIR"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &options.size, "the picture's size (640x480)", "WIDTHxHEIGHT"},
@@ -273,6 +278,8 @@ cmd_bench(gint argc, gchar **argv)
         {"threads", 0, 0, G_OPTION_ARG_INT, &options.threads, "CPU threads (0 = all)", "N"},
         {"streams", 0, 0, G_OPTION_ARG_INT, &options.streams,
             "also measure this many at a time, each with its own detector and prompts (0 = none)", "N"},
+        {"batch", 0, 0, G_OPTION_ARG_INT, &options.batch,
+            "with --streams: frames that a stream gives at once, 1 … 8 (1)", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "print JSON", NULL},
         {NULL},
     };

@@ -215,7 +215,7 @@ soak() { # MODEL ARGUMENTS...
 if $emulated; then
     cp -r "$models/dino-r1-visual" "$logs/model"
     echo '{"size": {"shortest_edge": 64, "longest_edge": 128}}' >"$logs/model/preprocessor_config.json"
-    bench nano "$logs/model" 96x64 --runs 1 --streams 2
+    bench nano "$logs/model" 96x64 --runs 1 --streams 2 --batch 2
     part soak soak "$logs/model" --frames 55 --sizes-every 3 --prompts-every 2
 else
     bench nano-800 models/dinor1-nano 1333x800 --runs 200
@@ -223,8 +223,8 @@ else
         "$python" tests/bench/vs_transformers.py --make "$logs"
         mkdir "$logs/swin-t" && mv "$logs/config.json" "$logs/model.safetensors" "$logs/swin-t"
         echo '{"size": {"shortest_edge": 544, "longest_edge": 960}}' >"$logs/swin-t/preprocessor_config.json"
-        for streams in 4 16; do
-            bench "swin-t-$streams-streams" "$logs/swin-t" 960x544 --precision fp16 --runs 100 --streams $streams
+        for batch in 1 8; do
+            bench "swin-t-2-streams-of-$batch" "$logs/swin-t" 960x544 --precision fp16 --runs 100 --streams 2 --batch $batch
         done
         part soak soak "$logs/swin-t" --precision fp16 --seconds 45
     else

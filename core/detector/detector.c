@@ -8,6 +8,7 @@
 #include "detector/frame_loader.h"
 #include "detector/postprocess.h"
 #include "detector/prompt_tokens.h"
+#include "model/build.h"
 #include "model/model_internal.h"
 #include "model/preprocess.h"
 
@@ -17,6 +18,8 @@
 
 #define MAX_DETECTIONS 10000
 #define MAX_EDGE       4096
+
+G_STATIC_ASSERT(DINOR1_DETECTOR_MAX_BATCH <= DINOR1_FRAME_MAX_BATCH);
 
 struct _DinoR1Detector {
     DinoR1Model *model;
@@ -30,7 +33,8 @@ struct _DinoR1Detector {
     DinoR1FrameLoader *loader;
     DinoR1TokenSet *tokens; /* NULL before the first set_prompts */
     DinoR1Program *holder;  /* the program whose inputs hold the current tokens; only compared */
-    DinoR1Detection *items; /* [MAX_DETECTIONS] */
+    DinoR1Detection *items; /* [n_items, MAX_DETECTIONS] */
+    guint n_items;          /* pictures */
 };
 
 void
@@ -97,6 +101,17 @@ choose_precision(DinoR1Detector *detector, DinoR1DType *dtype, GError **error)
     return TRUE;
 }
 
+/* Room for the detections of as many pictures. */
+static void
+reserve_items(DinoR1Detector *detector, guint n_images)
+{
+    if (detector->n_items >= n_images)
+        return;
+    g_free(detector->items);
+    detector->items = g_new(DinoR1Detection, (gsize)n_images * MAX_DETECTIONS);
+    detector->n_items = n_images;
+}
+
 DinoR1Detector *
 dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error)
 {
@@ -114,7 +129,7 @@ dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GE
     detector->options.device = detector->options.precision = NULL; /* the caller's strings */
     detector->programs = dinor1_programs_new(model, detector->backend, dtype);
     detector->loader = dinor1_frame_loader_new(dinor1_model_get_config(model), detector->backend, detector->pool);
-    detector->items = g_new(DinoR1Detection, MAX_DETECTIONS);
+    reserve_items(detector, 1);
     return g_steal_pointer(&detector);
 }
 
@@ -204,10 +219,11 @@ dinor1_detector_make_key(const DinoR1Detector *detector, DinoR1ProgramKind kind,
 }
 
 gboolean
-dinor1_detector_load_picture(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
-    const DinoR1Image *image, GError **error)
+dinor1_detector_load_pictures(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
+    const DinoR1Image *images, GError **error)
 {
-    return dinor1_frame_loader_load(detector->loader, program, image, key->width, key->height, error);
+    return dinor1_frame_loader_load(
+        detector->loader, program, images, MAX(key->batch, 1), key->width, key->height, error);
 }
 
 /* @box clipped to the image, as (cx, cy, w, h), 0 … 1. */
@@ -268,7 +284,7 @@ embed(DinoR1Detector *detector, const DinoR1Image *image, const DinoR1Box *boxes
     key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_PROMPT_ENCODER, image);
     key.n_tokens = (gint)n_boxes;
     program = dinor1_detector_get_program(detector, &key, &is_new, error);
-    return program && dinor1_detector_load_picture(detector, program, &key, image, error) &&
+    return program && dinor1_detector_load_pictures(detector, program, &key, image, error) &&
            dinor1_program_set(program, "boxes", normalised, n_boxes * 4 * sizeof(gfloat), error) &&
            dinor1_program_run(program, error) &&
            dinor1_program_get(program, "embeddings", embeddings, n_boxes * d * sizeof(gfloat), error);
@@ -326,44 +342,75 @@ load_tokens(DinoR1Detector *detector, DinoR1Program *program, GError **error)
     return TRUE;
 }
 
+/* @lists: [n_images] */
 static gboolean
-read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *image, guint *n, GError **error)
+read_detections(DinoR1Detector *detector, DinoR1Program *program, const DinoR1Image *images, guint n_images,
+    DinoR1DetectionList *lists, GError **error)
 {
     const DinoR1ModelType type = dinor1_model_get_config(detector->model)->type;
-    const DinoR1Tensor *logits = dinor1_graph_find(dinor1_program_get_graph(program), "logits");
+    const gint64 *dims = dinor1_graph_find(dinor1_program_get_graph(program), "logits")->shape.dims; /* B, Q, U */
     const gchar *const names[] = {"logits", "pred_boxes"};
     gconstpointer data[] = {NULL, NULL};
-    const gboolean pulled = dinor1_program_pull_many(program, names, data, 2, error);
-    const DinoR1RawDetections raw = {
-        .logits = data[0],
-        .boxes = data[1],
-        .n_queries = (guint)logits->shape.dims[1],
-        .tokens = detector->tokens,
-        .token_score = type == DINOR1_MODEL_GROUNDING_DINO ? DINOR1_TOKEN_SCORE_MAX : DINOR1_TOKEN_SCORE_MEAN,
-        .width = image->width,
-        .height = image->height,
-        .threshold = detector->options.threshold,
-        .nms = detector->options.nms,
-    };
 
-    if (!pulled)
+    if (!dinor1_program_pull_many(program, names, data, 2, error))
         return FALSE;
-    *n = dinor1_postprocess(&raw, detector->items, detector->options.max_detections);
+    for (guint i = 0; i < n_images; i++) {
+        const DinoR1RawDetections raw = {
+            .logits = (const gfloat *)data[0] + i * dims[1] * dims[2],
+            .boxes = (const gfloat *)data[1] + i * dims[1] * 4,
+            .n_queries = (guint)dims[1],
+            .tokens = detector->tokens,
+            .token_score = type == DINOR1_MODEL_GROUNDING_DINO ? DINOR1_TOKEN_SCORE_MAX : DINOR1_TOKEN_SCORE_MEAN,
+            .width = images[i].width,
+            .height = images[i].height,
+            .threshold = detector->options.threshold,
+            .nms = detector->options.nms,
+        };
+        DinoR1Detection *items = detector->items + (gsize)i * MAX_DETECTIONS;
+
+        lists[i] = (DinoR1DetectionList){items, dinor1_postprocess(&raw, items, detector->options.max_detections)};
+    }
+    return TRUE;
+}
+
+/* The key for all of @images, which the network must see in one size. */
+static gboolean
+make_batch_key(
+    const DinoR1Detector *detector, const DinoR1Image *images, guint n_images, DinoR1ProgramKey *key, GError **error)
+{
+    for (guint i = 0; i < n_images; i++) {
+        DinoR1ProgramKey one;
+
+        if (!dinor1_image_check(&images[i], error))
+            return FALSE;
+        one = dinor1_detector_make_key(detector, DINOR1_PROGRAM_DETECTOR, &images[i]);
+        if (i == 0)
+            *key = one;
+        if (one.width != key->width || one.height != key->height) {
+            g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT,
+                "picture %u of the batch is seen as %dx%d, the first as %dx%d: they must be alike", i, one.width,
+                one.height, key->width, key->height);
+            return FALSE;
+        }
+        key->room.bytes = MAX(key->room.bytes, one.room.bytes);
+        key->room.column_taps = MAX(key->room.column_taps, one.room.column_taps);
+        key->room.row_taps = MAX(key->room.row_taps, one.room.row_taps);
+    }
+    key->batch = n_images > 1 ? n_images : 0;
     return TRUE;
 }
 
 static gboolean
-detect(DinoR1Detector *detector, const DinoR1Image *image, guint *n_found, GError **error)
+detect(DinoR1Detector *detector, const DinoR1Image *images, guint n_images, DinoR1DetectionList *lists, GError **error)
 {
     DinoR1ProgramKey key;
     DinoR1Program *program;
     gboolean is_new;
 
-    if (!dinor1_image_check(image, error))
+    if (!make_batch_key(detector, images, n_images, &key, error))
         return FALSE;
     if (!detector->tokens || detector->tokens->n_tokens == 0)
         return TRUE;
-    key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_DETECTOR, image);
     key.n_tokens = (gint)detector->tokens->n_tokens;
     program = dinor1_programs_get(detector->programs, &key, &is_new, error);
     if (!program)
@@ -372,14 +419,33 @@ detect(DinoR1Detector *detector, const DinoR1Image *image, guint *n_found, GErro
         dinor1_frame_loader_forget(detector->loader);
     if ((is_new || detector->holder != program) && !load_tokens(detector, program, error))
         return FALSE;
-    return dinor1_detector_load_picture(detector, program, &key, image, error) && dinor1_program_run(program, error) &&
-           read_detections(detector, program, image, n_found, error);
+    return dinor1_detector_load_pictures(detector, program, &key, images, error) &&
+           dinor1_program_run(program, error) && read_detections(detector, program, images, n_images, lists, error);
+}
+
+gboolean
+dinor1_detector_detect_batch(
+    DinoR1Detector *detector, const DinoR1Image *images, guint n_images, DinoR1DetectionList *found, GError **error)
+{
+    gboolean done;
+
+    if (n_images < 1 || n_images > DINOR1_DETECTOR_MAX_BATCH) {
+        g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "a batch of %u pictures: give 1 … %d", n_images,
+            DINOR1_DETECTOR_MAX_BATCH);
+        return FALSE;
+    }
+    reserve_items(detector, n_images);
+    for (guint i = 0; i < n_images; i++)
+        found[i] = (DinoR1DetectionList){detector->items, 0};
+    done = dinor1_detector_begin(detector, error) &&
+           dinor1_detector_end(detector, detect(detector, images, n_images, found, error));
+    for (guint i = 0; !done && i < n_images; i++)
+        found[i].n_items = 0;
+    return done;
 }
 
 gboolean
 dinor1_detector_detect(DinoR1Detector *detector, const DinoR1Image *image, DinoR1DetectionList *found, GError **error)
 {
-    *found = (DinoR1DetectionList){detector->items, 0};
-    return dinor1_detector_begin(detector, error) &&
-           dinor1_detector_end(detector, detect(detector, image, &found->n_items, error));
+    return dinor1_detector_detect_batch(detector, image, 1, found, error);
 }

@@ -21,8 +21,8 @@ DinoR1Program *dinor1_detector_get_program(
 DinoR1ProgramKey dinor1_detector_make_key(
     const DinoR1Detector *detector, DinoR1ProgramKind kind, const DinoR1Image *image);
 
-/* Puts @image into a program for it. */
-gboolean dinor1_detector_load_picture(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
-    const DinoR1Image *image, GError **error);
+/* Puts one picture, or key->batch of them, into a program for it. */
+gboolean dinor1_detector_load_pictures(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key,
+    const DinoR1Image *images, GError **error);
 
 G_END_DECLS

@@ -22,11 +22,11 @@ void dinor1_frame_loader_free(DinoR1FrameLoader *loader);
 /* The program is new, or somebody else wrote its inputs. */
 void dinor1_frame_loader_forget(DinoR1FrameLoader *loader);
 
-/* @width, @height: what @program was planned for, with room for @image. A picture in a device's memory must stay as it
- * is until the program was run and its results read. FALSE with UNSUPPORTED if @image is in a device's memory and
- * @program runs on the host. */
-gboolean dinor1_frame_loader_load(DinoR1FrameLoader *loader, DinoR1Program *program, const DinoR1Image *image,
-    gint width, gint height, GError **error);
+/* @images: as many as @program's batch, DINOR1_FRAME_MAX_BATCH at most. @width, @height: what @program was planned for,
+ * with room for each of them. A picture in a device's memory must stay as it is until the program was run and its
+ * results read. FALSE with UNSUPPORTED if one is in a device's memory and @program runs on the host. */
+gboolean dinor1_frame_loader_load(DinoR1FrameLoader *loader, DinoR1Program *program, const DinoR1Image *images,
+    guint n_images, gint width, gint height, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DinoR1FrameLoader, dinor1_frame_loader_free)
 

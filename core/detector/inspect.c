@@ -190,7 +190,7 @@ profile_program(
     gboolean is_new;
 
     program = dinor1_detector_get_program(detector, key, &is_new, error);
-    if (!program || !dinor1_detector_load_picture(detector, program, key, image, error) ||
+    if (!program || !dinor1_detector_load_pictures(detector, program, key, image, error) ||
         !fill_tokens(program, (guint)key->n_tokens, error))
         return NULL;
     seconds = g_new0(gdouble, dinor1_graph_get_nodes(dinor1_program_get_graph(program))->len);

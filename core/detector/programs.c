@@ -76,7 +76,7 @@ build_f32(const DinoR1Programs *programs, const DinoR1ProgramKey *key)
         .config = dinor1_model_get_config(programs->model),
         .height = key->height,
         .width = key->width,
-        .batch = 1,
+        .batch = (gint)MAX(key->batch, 1),
         .n_tokens = key->n_tokens,
         .padded_tokens = pads_tokens(programs),
         .frame = starts_from_frame(programs, key->kind) ? key->room : (DinoR1FrameRoom){0},
@@ -102,7 +102,8 @@ serves(const DinoR1Programs *programs, const DinoR1ProgramKey *planned, const Di
         has->bytes >= needs->bytes && has->column_taps >= needs->column_taps && has->row_taps >= needs->row_taps;
 
     return planned->kind == key->kind && planned->width == key->width && planned->height == key->height &&
-           planned->n_tokens == key->n_tokens && (has_room || !starts_from_frame(programs, key->kind));
+           planned->n_tokens == key->n_tokens && planned->batch == key->batch &&
+           (has_room || !starts_from_frame(programs, key->kind));
 }
 
 static DinoR1Graph *

@@ -22,6 +22,7 @@ typedef struct {
     DinoR1ProgramKind kind;
     gint width, height;
     gint n_tokens;        /* U, M or T (model/build.h) */
+    guint batch;          /* B; 0 = 1 */
     DinoR1FrameRoom room; /* that the picture needs: a plan with more will do. Ignored where plans start from pixels */
 } DinoR1ProgramKey;
 

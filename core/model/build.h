@@ -33,7 +33,7 @@ typedef struct {
     gint height, width;           /* of the canvas, pixels */
     gint batch;                   /* B */
     const DinoR1ImageSize *sizes; /* [B] the images inside the canvas; NULL = all fill it */
-    DinoR1FrameRoom frame;        /* bytes > 0: the graph starts from the bytes of a picture, B = 1 */
+    DinoR1FrameRoom frame;        /* bytes > 0: the graph starts from the bytes of pictures, B <= 8 */
     gint n_tokens;                /* U of a detector, M boxes of a prompt encoder, T of the text encoder */
     DinoR1FusionMode fusion;
     gboolean padded_tokens; /* of a detector: some of the U tokens stand for none (input "token_padding") */
@@ -41,7 +41,8 @@ typedef struct {
     gboolean taps;          /* also name the intermediate results (tests/golden/README.md) as outputs */
 } DinoR1GraphSpec;
 
-/* The inputs of a graph that starts from a picture's bytes, instead of "pixel_values": PREPROCESS's (graph/frame.h). */
+/* The inputs of a graph that starts from pictures' bytes, instead of "pixel_values": PREPROCESS's (graph/frame.h) for
+ * each of the B. */
 #define DINOR1_FRAME_BYTES          "frame"                /* u8 [frame.bytes] */
 #define DINOR1_FRAME_GEOMETRY_INPUT "frame_geometry"       /* i32 [16] */
 #define DINOR1_FRAME_COLOUR         "frame_colour"         /* [5, 4] */
@@ -49,6 +50,13 @@ typedef struct {
 #define DINOR1_FRAME_COLUMN_WEIGHTS "frame_column_weights" /* [W, frame.column_taps] */
 #define DINOR1_FRAME_ROWS           "frame_rows"           /* i32 [H] */
 #define DINOR1_FRAME_ROW_WEIGHTS    "frame_row_weights"    /* [H, frame.row_taps] */
+
+/* One of these names for picture @index of a batch: "frame_rows", "frame_rows.1", … Returns @name. */
+#define DINOR1_FRAME_NAME_SIZE 40
+const gchar *dinor1_frame_input_name(gchar name[DINOR1_FRAME_NAME_SIZE], const gchar *input, guint index);
+
+/* As many frames as CONCAT joins. */
+#define DINOR1_FRAME_MAX_BATCH 8
 
 /* Inputs: "pixel_values" [B, H, W, 3], "tokens" [1, U, D], "token_mask" [1, U, U] (0 or -inf),
  * "token_positions" [1, U, 1] (f32), with padded_tokens "token_padding" [1, 1, U], 0 or -inf for a token that nothing

@@ -5,32 +5,61 @@
  */
 #include "model/build.h"
 
+const gchar *
+dinor1_frame_input_name(gchar name[DINOR1_FRAME_NAME_SIZE], const gchar *input, guint index)
+{
+    if (index == 0)
+        g_strlcpy(name, input, DINOR1_FRAME_NAME_SIZE);
+    else
+        g_snprintf(name, DINOR1_FRAME_NAME_SIZE, "%s.%u", input, index);
+    return name;
+}
+
 static DinoR1Tensor *
-frame_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+frame_input(DinoR1Graph *graph, const gchar *input, guint index, DinoR1DType dtype, DinoR1Shape shape)
+{
+    gchar name[DINOR1_FRAME_NAME_SIZE];
+
+    return dinor1_graph_input(graph, dinor1_frame_input_name(name, input, index), dtype, shape);
+}
+
+/* Picture @i of the batch: [1, H, W, 3]. */
+static DinoR1Tensor *
+build_picture(DinoR1Graph *graph, const DinoR1GraphSpec *spec, guint i)
 {
     const DinoR1FrameRoom *room = &spec->frame;
     const gint64 w = spec->width, h = spec->height;
     const DinoR1FrameTensors frame = {
-        .bytes = dinor1_graph_input(graph, DINOR1_FRAME_BYTES, DINOR1_U8, DINOR1_SHAPE(room->bytes)),
-        .geometry =
-            dinor1_graph_input(graph, DINOR1_FRAME_GEOMETRY_INPUT, DINOR1_I32, DINOR1_SHAPE(DINOR1_FRAME_GEOMETRY)),
-        .colour = dinor1_graph_input(graph, DINOR1_FRAME_COLOUR, DINOR1_F32, DINOR1_SHAPE(5, 4)),
-        .columns = dinor1_graph_input(graph, DINOR1_FRAME_COLUMNS, DINOR1_I32, DINOR1_SHAPE(w)),
+        .bytes = frame_input(graph, DINOR1_FRAME_BYTES, i, DINOR1_U8, DINOR1_SHAPE(room->bytes)),
+        .geometry = frame_input(graph, DINOR1_FRAME_GEOMETRY_INPUT, i, DINOR1_I32, DINOR1_SHAPE(DINOR1_FRAME_GEOMETRY)),
+        .colour = frame_input(graph, DINOR1_FRAME_COLOUR, i, DINOR1_F32, DINOR1_SHAPE(5, 4)),
+        .columns = frame_input(graph, DINOR1_FRAME_COLUMNS, i, DINOR1_I32, DINOR1_SHAPE(w)),
         .column_weights =
-            dinor1_graph_input(graph, DINOR1_FRAME_COLUMN_WEIGHTS, DINOR1_F32, DINOR1_SHAPE(w, room->column_taps)),
-        .rows = dinor1_graph_input(graph, DINOR1_FRAME_ROWS, DINOR1_I32, DINOR1_SHAPE(h)),
-        .row_weights = dinor1_graph_input(graph, DINOR1_FRAME_ROW_WEIGHTS, DINOR1_F32, DINOR1_SHAPE(h, room->row_taps)),
+            frame_input(graph, DINOR1_FRAME_COLUMN_WEIGHTS, i, DINOR1_F32, DINOR1_SHAPE(w, room->column_taps)),
+        .rows = frame_input(graph, DINOR1_FRAME_ROWS, i, DINOR1_I32, DINOR1_SHAPE(h)),
+        .row_weights = frame_input(graph, DINOR1_FRAME_ROW_WEIGHTS, i, DINOR1_F32, DINOR1_SHAPE(h, room->row_taps)),
     };
 
-    dinor1_graph_set_module(graph, "picture");
     return dinor1_preprocess(graph, &frame);
+}
+
+static DinoR1Tensor *
+build_pictures(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
+{
+    DinoR1Tensor *pictures[DINOR1_FRAME_MAX_BATCH];
+    const guint n = (guint)MIN(spec->batch, DINOR1_FRAME_MAX_BATCH);
+
+    dinor1_graph_set_module(graph, "picture");
+    for (guint i = 0; i < n; i++)
+        pictures[i] = build_picture(graph, spec, i);
+    return n == 1 ? pictures[0] : dinor1_concat(graph, pictures, n, 0);
 }
 
 static DinoR1Tensor *
 pixel_input(DinoR1Graph *graph, const DinoR1GraphSpec *spec)
 {
     if (spec->frame.bytes > 0)
-        return frame_input(graph, spec);
+        return build_pictures(graph, spec);
     return dinor1_graph_input(
         graph, "pixel_values", DINOR1_F32, DINOR1_SHAPE(spec->batch, spec->height, spec->width, 3));
 }

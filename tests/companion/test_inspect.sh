@@ -34,8 +34,8 @@ succeeds bench --model dino-r1-visual --size 96x64 --runs 2 --threads 1 --json
 equals times True "$(json out '0 < d["best_ms"] <= d["median_ms"] and d["peak_rss_mib"] > 1')"
 equals rates True "$(json out 'all(m["gflops"] >= 0 for m in d["modules"] if "ms" in m)')"
 equals bytes True "$(json out 'all(o["bytes"] > 0 for o in d["ops"] if "ms" in o)')"
-succeeds bench --model dino-r1-visual --size 96x64 --format nv12 --runs 3 --threads 2 --streams 3 --json
-equals streams True "$(json out 'd["streams"] == 3 and d["streams_frames_per_second"] > 0')"
+succeeds bench --model dino-r1-visual --size 96x64 --format nv12 --runs 3 --threads 2 --streams 3 --batch 2 --json
+equals streams True "$(json out 'd["streams"] == 3 and d["batch"] == 2 and d["streams_frames_per_second"] > 0')"
 fails 1 nomodel inspect --model nomodel
 fails 1 nomodel bench --model nomodel
 finish

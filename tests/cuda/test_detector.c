@@ -222,6 +222,63 @@ test_device_memory(Fixture *f, gconstpointer model)
     backend->klass->release(backend, memory);
 }
 
+/* Each picture of a batch, of other formats and sizes, holds what it does alone. */
+static void
+assert_batch(DinoR1Detector *detector, guint n)
+{
+    DinoR1DetectionList one, all[DINOR1_DETECTOR_MAX_BATCH];
+    DinoR1Image images[DINOR1_DETECTOR_MAX_BATCH];
+    guint8 *bytes[DINOR1_DETECTOR_MAX_BATCH];
+    g_autoptr(GError) error = NULL;
+
+    for (guint i = 0; i < n; i++) {
+        bytes[i] = g_malloc(PICTURE_BYTES);
+        images[i] = next_picture((gint)(n + i), bytes[i]);
+    }
+    g_assert_true(dinor1_detector_detect_batch(detector, images, n, all, &error));
+    g_assert_no_error(error);
+    for (guint i = 0; i < n; i++) {
+        g_autofree DinoR1Detection *items = g_memdup2(all[i].items, all[i].n_items * sizeof *items);
+        const DinoR1DetectionList copy = {items, all[i].n_items};
+
+        all[i] = copy;
+        items = NULL;
+    }
+    for (guint i = 0; i < n; i++) {
+        g_assert_true(dinor1_detector_detect(detector, &images[i], &one, &error));
+        g_assert_cmpuint(all[i].n_items, ==, one.n_items);
+        for (guint k = 0; k < one.n_items; k++)
+            assert_contains(&all[i], &one.items[k]);
+        g_free((gpointer)all[i].items);
+        g_free(bytes[i]);
+    }
+}
+
+static void
+test_batch(Fixture *f, gconstpointer model)
+{
+    const DinoR1Image images[] = {picture(90, 60), picture(60, 90)};
+    DinoR1DetectionList found[DINOR1_DETECTOR_MAX_BATCH + 1];
+    g_autoptr(GError) error = NULL;
+
+    add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
+    add_prompt(f, "two", &(DinoR1Box){50, 20, 20, 30});
+    set_prompts(f, f->bank);
+    assert_batch(f->cpu, 3);
+    assert_batch(f->cpu, DINOR1_DETECTOR_MAX_BATCH);
+    assert_batch(f->device, 3);
+    assert_batch(f->device, 2);
+    g_assert_false(dinor1_detector_detect_batch(f->device, images, 2, found, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+    g_assert_nonnull(strstr(error->message, "picture 1 of the batch is seen as 43x64, the first as 64x43"));
+    g_clear_error(&error);
+    g_assert_false(dinor1_detector_detect_batch(f->cpu, images, 0, found, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+    g_clear_error(&error);
+    g_assert_false(dinor1_detector_detect_batch(f->cpu, images, DINOR1_DETECTOR_MAX_BATCH + 1, found, &error));
+    g_assert_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT);
+}
+
 /* A picture that does not fit into the plan of the same size gets another, and the first one comes back. */
 static void
 test_large(Fixture *f, gconstpointer model)
@@ -402,6 +459,7 @@ main(int argc, char **argv)
     ADD("mixed", "dino-r1", test_text);
     ADD("formats", "dino-r1-visual", test_formats);
     ADD("device-memory", "dino-r1-visual", test_device_memory);
+    ADD("batch", "dino-r1-visual", test_batch);
     ADD("large", "dino-r1-visual", test_large);
     ADD("profile", "dino-r1-visual", test_profile);
     ADD("mistakes", "dino-r1-visual", test_mistakes);
