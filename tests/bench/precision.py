@@ -83,4 +83,5 @@ def main():
         sys.exit(f"fewer than {100 * options.required:g} % match")
 
 
-main()
+if __name__ == "__main__":
+    main()
