@@ -9,14 +9,15 @@
 # for is skipped and says so; one that fails makes the exit status 1, but the others still run and the report is
 # written. --built: with the programs of the build folder BUILD, made elsewhere for this GPU. --emulated: on the emulated
 # GPU, with few cases and the programs of BUILD, to test this.
-# PYTHON: one with the packages of tests/bench/requirements.txt (python3), for what is compared with PyTorch.
+# DINOR1_GPU_MODEL, _BANK, _PICTURES: a trained model, prompts for it and a folder of JPEG pictures, for what halves cost in
+# detections. PYTHON: one with the packages of tests/bench/requirements.txt (python3), for what is compared with PyTorch.
 set -uo pipefail
 exec </dev/null
 cd "$(dirname "$0")/.." || exit
 
 device=cuda name='' build=$PWD/build-gpu output='' emulated=false built=false
 usage() {
-    sed -n '5,13s/^# \?//p' "$0" >&2
+    sed -n '5,14s/^# \?//p' "$0" >&2
     exit 2
 }
 while [ $# -gt 0 ]; do
@@ -211,6 +212,14 @@ soak() { # MODEL ARGUMENTS...
     timeout 120 "$build/tests/bench/bench-soak" --device "$device" "$@" "$model" 2>&1 | sed 's/^[0-9]* frames/detail: &/'
     return "${PIPESTATUS[0]}"
 }
+# Of what the fp32 run finds above 0.3, how much is found again.
+keep_detections() { # PRECISION
+    if [ -z "${DINOR1_GPU_MODEL:-}" ] || [ -z "${DINOR1_GPU_BANK:-}" ] || [ -z "${DINOR1_GPU_PICTURES:-}" ]; then
+        skip "DINOR1_GPU_MODEL, _BANK and _PICTURES name no trained model, prompts and pictures"
+    fi
+    timeout 60 "$python" tests/bench/precision.py --dinor1 "$dinor1" --device "$device" --precision "$1" \
+        --model "$DINOR1_GPU_MODEL" --prompts "$DINOR1_GPU_BANK" "$DINOR1_GPU_PICTURES"/*.jpg
+}
 # The table by module and op is of ops run by themselves; the frame above it is not.
 if $emulated; then
     cp -r "$models/dino-r1-visual" "$logs/model"
@@ -230,6 +239,7 @@ else
     else
         part soak soak models/dinor1-nano --precision fp16 --seconds 45
     fi
+    for precision in tf32 fp16 bf16; do part "detections-kept-$precision" keep_detections $precision; done
     part frame-against-pytorch compare_frames
     part training-step-against-pytorch compare_training
 fi
