@@ -427,21 +427,16 @@ gboolean
 dinor1_detector_detect_batch(
     DinoR1Detector *detector, const DinoR1Image *images, guint n_images, DinoR1DetectionList *found, GError **error)
 {
-    gboolean done;
-
+    for (guint i = 0; i < n_images; i++)
+        found[i] = (DinoR1DetectionList){NULL, 0};
     if (n_images < 1 || n_images > DINOR1_DETECTOR_MAX_BATCH) {
         g_set_error(error, DINOR1_ERROR, DINOR1_ERROR_ARGUMENT, "a batch of %u pictures: give 1 … %d", n_images,
             DINOR1_DETECTOR_MAX_BATCH);
         return FALSE;
     }
     reserve_items(detector, n_images);
-    for (guint i = 0; i < n_images; i++)
-        found[i] = (DinoR1DetectionList){detector->items, 0};
-    done = dinor1_detector_begin(detector, error) &&
+    return dinor1_detector_begin(detector, error) &&
            dinor1_detector_end(detector, detect(detector, images, n_images, found, error));
-    for (guint i = 0; !done && i < n_images; i++)
-        found[i].n_items = 0;
-    return done;
 }
 
 gboolean

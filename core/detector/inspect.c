@@ -91,18 +91,20 @@ next_noise(guint32 *state)
     return (gfloat)(*state >> 8) / 8388608.0f - 1.0f;
 }
 
-/* A picture of noise, whose pixels are to be freed. */
-static DinoR1Image
-make_noise(gint width, gint height, guint8 **pixels)
+/* Noise for the pixels, which @image lacks. */
+static gboolean
+fill_picture(DinoR1Detector *detector, DinoR1Program *program, const DinoR1ProgramKey *key, const DinoR1Image *image,
+    GError **error)
 {
-    const gsize n = (gsize)width * (gsize)height * 3;
+    const gsize n = (gsize)image->strides[0] * (gsize)image->height;
+    g_autofree guint8 *pixels = g_malloc(n);
+    DinoR1Image noise = *image;
     guint32 state = 2;
 
-    *pixels = g_malloc(n);
     for (gsize i = 0; i < n; i++)
-        (*pixels)[i] = (guint8)(127.5f + 127.5f * next_noise(&state));
-    return (DinoR1Image){
-        .format = DINOR1_PIXEL_RGB, .width = width, .height = height, .planes = {*pixels}, .strides = {3 * width}};
+        pixels[i] = (guint8)(127.5f + 127.5f * next_noise(&state));
+    noise.planes[0] = pixels;
+    return dinor1_detector_load_pictures(detector, program, key, &noise, error);
 }
 
 /* Noise for the tokens; every token sees itself. */
@@ -190,8 +192,10 @@ profile_program(
     gboolean is_new;
 
     program = dinor1_detector_get_program(detector, key, &is_new, error);
-    if (!program || !dinor1_detector_load_pictures(detector, program, key, image, error) ||
-        !fill_tokens(program, (guint)key->n_tokens, error))
+    if (!program)
+        return NULL;
+    if (runs > 0 &&
+        (!fill_picture(detector, program, key, image, error) || !fill_tokens(program, (guint)key->n_tokens, error)))
         return NULL;
     seconds = g_new0(gdouble, dinor1_graph_get_nodes(dinor1_program_get_graph(program))->len);
     if (!measure(program, runs, seconds, error))
@@ -205,10 +209,9 @@ profile_program(
 DinoR1Profile *
 dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint n_prompts, guint runs, GError **error)
 {
-    g_autofree guint8 *pixels = NULL;
+    const DinoR1Image image = {.format = DINOR1_PIXEL_RGB, .width = width, .height = height, .strides = {3 * width}};
     DinoR1ProgramKey key;
     DinoR1Profile *profile;
-    DinoR1Image image;
 
     if (width < 1 || height < 1 || width > DINOR1_IMAGE_MAX_SIDE || height > DINOR1_IMAGE_MAX_SIDE || n_prompts < 1 ||
         n_prompts > MAX_PROFILE_PROMPTS) {
@@ -219,7 +222,6 @@ dinor1_detector_profile(DinoR1Detector *detector, gint width, gint height, guint
     }
     if (!dinor1_detector_begin(detector, error))
         return NULL;
-    image = make_noise(width, height, &pixels);
     key = dinor1_detector_make_key(detector, DINOR1_PROGRAM_DETECTOR, &image);
     key.n_tokens = (gint)n_prompts;
     profile = profile_program(detector, &key, &image, runs, error);
