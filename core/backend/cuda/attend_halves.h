@@ -6,7 +6,7 @@
  * two parts, so that nothing is rounded to a half but the output. P is as there, and has besides
  *
  *     int table_size();                    floats that stage_table(problem, table) fills by the whole block,
- *     float bias(problem, table, query, key)
+ *     float bias(problem, table, query, key)    also of items that are none
  *
  * A head's columns of q and k are padded to D by zeros; those of v are done E at a time. Where few queries meet many
  * keys, blocks share the keys (a split each) and merge_splits() puts their sums together.
@@ -70,7 +70,7 @@ stage_halves(const Matrix<T> &matrix, const Item *items, int n, int first, T *ti
 /* Scores of a lane: [2j] and [2j + 1] are the halves of keys 16j ...; of rows g and g + 8. */
 using Scores = float[TILE / 8][4];
 
-/* scores = the warp's queries . @n keys; those after them stay 0. */
+/* scores = the warp's queries . @n keys; those after them get -inf. */
 template <int D, typename T>
 __device__ __forceinline__ void
 multiply_keys(const T *queries, const T *keys, int n, Scores &scores)
@@ -81,7 +81,7 @@ multiply_keys(const T *queries, const T *keys, int n, Scores &scores)
     for (int j = 0; j < TILE / 8; j++)
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            scores[j][i] = 0;
+            scores[j][i] = 8 * j < n ? 0 : -INFINITY;
 #pragma unroll(D > 64 ? 2 : D / 16)
     for (int k = 0; k < D; k += 16) {
         unsigned a[4], b[4];
@@ -123,7 +123,8 @@ multiply_values(const Scores &weights, const T *values, int n, float (&sums)[E /
     }
 }
 
-/* From dot products to scores; @query: of the lane's two rows. */
+/* From dot products to scores; @query: of the lane's two rows; @n: how many keys there are. Without branches: a row
+ * that is none has scores as well, which do not matter. */
 template <typename P>
 __device__ __forceinline__ void
 add_bias(const P &p, const typename P::Problem &problem, const float *table, const typename P::Item (&query)[2],
@@ -133,14 +134,14 @@ add_bias(const P &p, const typename P::Problem &problem, const float *table, con
 
 #pragma unroll
     for (int j = 0; j < TILE / 8; j++) {
+        if (8 * j >= (n + 15) / 16 * 16)
+            continue;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const int place = 8 * j + 2 * t + i % 2;
+            const float score = fmaf(p.scale, scores[j][i], p.bias(problem, table, query[i / 2], keys[place]));
 
-            if (8 * j >= n || keys[place].row == NONE)
-                scores[j][i] = -INFINITY;
-            else if (query[i / 2].row >= 0)
-                scores[j][i] = fmaf(p.scale, scores[j][i], p.bias(problem, table, query[i / 2], keys[place]));
+            scores[j][i] = place < n ? score : -INFINITY;
         }
     }
 }
@@ -270,7 +271,7 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
     const typename P::Item query[2] = {tiles->query[row], tiles->query[row + 8]};
     stage_halves<D>(p.queries(problem), tiles->query, HALF_ROWS, 0, tiles->queries);
     for (gint64 first = split * sweep.keys; first < end; first += TILE) {
-        const int n = ((int)min(end - first, (gint64)TILE) + 15) / 16 * 16;
+        const int n_keys = (int)min(end - first, (gint64)TILE), n = (n_keys + 15) / 16 * 16;
 
         __syncthreads();
         for (int i = (int)threadIdx.x; i < n; i += HALF_THREADS)
@@ -283,7 +284,7 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
             Scores scores;
 
             multiply_keys<D>(queries, tiles->keys, n, scores);
-            add_bias(p, problem, table, query, tiles->key, n, scores);
+            add_bias(p, problem, table, query, tiles->key, n_keys, scores);
             softmax.add(scores);
             multiply_values<E>(scores, tiles->values, n, softmax.sums);
         }

@@ -70,7 +70,7 @@ template <typename T> struct Sequences : Heads<T> {
     __device__ __forceinline__ float bias(
         const Problem &problem, const float *, const Item &query, const Item &key) const
     {
-        return bias(problem, query, key);
+        return bias(problem, Item{max(query.row, (gint64)0)}, Item{max(key.row, (gint64)0)});
     }
 };
 

@@ -63,7 +63,7 @@ template <typename T> struct Windows : Heads<T> {
     __device__ __forceinline__ Item item(const Problem &problem, gint64 i, int code) const
     {
         if (i >= this->n_keys)
-            return {NONE, 0, 0};
+            return {NONE, code, 0};
         const int y = (int)i / window, x = (int)i % window, row = problem.row + y, column = problem.column + x;
         const int real_y = row + shift < padded_height ? row + shift : row + shift - padded_height;
         const int real_x = column + shift < padded_width ? column + shift : column + shift - padded_width;
