@@ -47,23 +47,39 @@ template <typename P, int D, int E> struct HalfTiles {
     typename P::Item query[HALF_ROWS], key[TILE];
 };
 
-/* WIDTH columns, from @first on, of @n rows of the matrix: [n, WIDTH + HALF_PAD]. What is not there becomes 0. */
-template <int WIDTH, typename T, typename Item>
+/* 16 bytes of numbers that are only moved. */
+struct __attribute__((may_alias, aligned(16))) Words {
+    unsigned words[4];
+};
+
+/* WIDTH columns, from @first on, of @n rows of the matrix, at most ROWS: [n, WIDTH + HALF_PAD]. What is not there
+ * becomes 0. A thread waits for several of its packs at a time. */
+template <int ROWS, int WIDTH, typename T, typename Item>
 __device__ __forceinline__ void
 stage_halves(const Matrix<T> &matrix, const Item *items, int n, int first, T *tile)
 {
-    constexpr int N = PACK<T>, PACKS = WIDTH / N;
+    constexpr int N = PACK<T>, PACKS = WIDTH / N, EACH = ROWS * PACKS / HALF_THREADS, BATCH = EACH < 4 ? EACH : 4;
 
-#pragma unroll 4
-    for (int i = (int)threadIdx.x; i < n * PACKS; i += HALF_THREADS) {
-        const int column = i % PACKS * N;
-        const gint64 row = items[i / PACKS].row;
-        const T *from = row >= 0 ? matrix.data + row * matrix.stride : row == PADDING ? matrix.pad : NULL;
-        Pack<T, N> pack = {};
+    for (int begin = (int)threadIdx.x; begin < n * PACKS; begin += BATCH * HALF_THREADS) {
+        Words packs[BATCH];
 
-        if (from && first + column < matrix.width)
-            pack = *reinterpret_cast<const Pack<T, N> *>(from + first + column);
-        *reinterpret_cast<Pack<T, N> *>(tile + i / PACKS * (WIDTH + HALF_PAD) + column) = pack;
+#pragma unroll
+        for (int j = 0; j < BATCH; j++) {
+            const int i = begin + j * HALF_THREADS, column = first + i % PACKS * N;
+            const gint64 row = i < n * PACKS ? items[i / PACKS].row : NONE;
+            const T *from = row >= 0 ? matrix.data + row * matrix.stride : row == PADDING ? matrix.pad : NULL;
+
+            packs[j] = Words();
+            if (from && column < matrix.width)
+                packs[j] = *reinterpret_cast<const Words *>(from + column);
+        }
+#pragma unroll
+        for (int j = 0; j < BATCH; j++) {
+            const int i = begin + j * HALF_THREADS;
+
+            if (i < n * PACKS)
+                *reinterpret_cast<Words *>(tile + i / PACKS * (WIDTH + HALF_PAD) + i % PACKS * N) = packs[j];
+        }
     }
 }
 
@@ -209,8 +225,8 @@ template <int E> struct HalfSoftmax {
             const int row = i / (E / 8), column = i % (E / 8) * 8;
 
             if (items[row].row >= 0 && column < width)
-                *reinterpret_cast<Pack<T, 8> *>(out + items[row].row * stride + column) =
-                    *reinterpret_cast<const Pack<T, 8> *>(tile + row * pitch + column);
+                *reinterpret_cast<Words *>(out + items[row].row * stride + column) =
+                    *reinterpret_cast<const Words *>(tile + row * pitch + column);
         }
     }
 
@@ -269,7 +285,7 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
     p.stage_table(problem, table);
     __syncthreads();
     const typename P::Item query[2] = {tiles->query[row], tiles->query[row + 8]};
-    stage_halves<D>(p.queries(problem), tiles->query, HALF_ROWS, 0, tiles->queries);
+    stage_halves<HALF_ROWS, D>(p.queries(problem), tiles->query, HALF_ROWS, 0, tiles->queries);
     for (gint64 first = split * sweep.keys; first < end; first += TILE) {
         const int n_keys = (int)min(end - first, (gint64)TILE), n = (n_keys + 15) / 16 * 16;
 
@@ -277,8 +293,8 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
         for (int i = (int)threadIdx.x; i < n; i += HALF_THREADS)
             tiles->key[i] = p.key(problem, first + i);
         __syncthreads();
-        stage_halves<D>(p.keys(problem), tiles->key, n, 0, tiles->keys);
-        stage_halves<E>(p.values(problem), tiles->key, n, chunk * E, tiles->values);
+        stage_halves<TILE, D>(p.keys(problem), tiles->key, n, 0, tiles->keys);
+        stage_halves<TILE, E>(p.values(problem), tiles->key, n, chunk * E, tiles->values);
         __syncthreads();
         if (rows_left > 0) {
             Scores scores;
