@@ -32,6 +32,7 @@ static const TrainKey keys[] = {
     {"workers", COUNT(options.n_workers), 0, 256},
     {"epochs", COUNT(options.epochs), 1, 100000},
     {"batch_size", COUNT(options.batch_size), 1, 1024},
+    {"group", COUNT(options.group), 1, 1024},
     {"accumulate", COUNT(options.accumulate), 1, 1024},
     {"learning_rate", NUMBER(options.learning_rate), 1e-12, 1},
     {"backbone_multiplier", NUMBER(options.backbone_multiplier), 0, 100},

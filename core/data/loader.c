@@ -90,19 +90,23 @@ stream_of(guint epoch, guint image)
     return (guint64)epoch << 32 | image;
 }
 
-/* The images of a batch: positions in the data set. The order of an epoch is one shuffle that every process repeats. */
+/* The images of a batch: positions in the data set. The order of an epoch is one shuffle of the groups that every
+ * process repeats; what is left over after the last whole group comes at the end. */
 static guint32 *
 order_images(const DinoR1Loader *loader, guint epoch)
 {
-    const guint n = dinor1_coco_get_n_images(loader->coco);
+    const guint n = dinor1_coco_get_n_images(loader->coco), group = MAX(loader->options.group, 1), n_groups = n / group;
     guint32 *order = g_new(guint32, MAX(n, 1));
+    g_autofree guint32 *groups = g_new(guint32, MAX(n_groups, 1));
     DinoR1Rng rng = dinor1_rng_new(loader->options.seed ^ 0x9e3779b97f4a7c15u, epoch);
 
-    if (loader->options.shuffle)
-        dinor1_rng_shuffle(&rng, order, n);
-    else
-        for (guint i = 0; i < n; i++)
-            order[i] = i;
+    for (guint i = 0; i < n; i++)
+        order[i] = i;
+    if (!loader->options.shuffle)
+        return order;
+    dinor1_rng_shuffle(&rng, groups, n_groups);
+    for (guint i = 0; i < n_groups * group; i++)
+        order[i] = groups[i / group] * group + i % group;
     return order;
 }
 

@@ -30,6 +30,7 @@ void dinor1_batch_enlarge(DinoR1Batch *batch, gint height, gint width);
 
 typedef struct {
     guint batch_size;
+    guint group;         /* images that stay together when shuffled; 0 is 1 */
     guint n_workers;     /* threads that decode ahead; 0 = decode when asked */
     guint rank, n_ranks; /* of every batch this process takes the images rank, rank + n_ranks, ... */
     guint64 seed;

@@ -99,6 +99,7 @@ dinor1_run_facts(const DinoR1Trainer *trainer)
     add(facts, "seed", "%" G_GUINT64_FORMAT, options->seed);
     add(facts, "precision", "%s", trainer->precision.name);
     add(facts, "batch_size", "%u", options->batch_size);
+    add(facts, "group", "%u", options->group);
     add(facts, "accumulate", "%u", options->accumulate);
     add_number(facts, "learning_rate", options->learning_rate);
     add_number(facts, "backbone_multiplier", options->backbone_multiplier);

@@ -23,6 +23,7 @@ dinor1_train_options_init(DinoR1TrainOptions *options)
         .n_workers = 1,
         .epochs = 12,
         .batch_size = 4,
+        .group = 1,
         .accumulate = 1,
         .learning_rate = optimizer.learning_rate * 4 / SPEC_BATCH,
         .backbone_multiplier = optimizer.backbone_multiplier,
@@ -76,6 +77,8 @@ check_options(const DinoR1TrainOptions *options, GError **error)
 {
     if (options->batch_size < 1 || options->batch_size > 1024)
         return refuse(error, "batch_size must be 1 … 1024, not %u", options->batch_size);
+    if (options->group < 1 || options->batch_size % options->group != 0)
+        return refuse(error, "group must divide batch_size, %u, not be %u", options->batch_size, options->group);
     if (options->accumulate < 1 || options->accumulate > 1024)
         return refuse(error, "accumulate must be 1 … 1024, not %u", options->accumulate);
     if (options->epochs < 1 || options->epochs > 100000)
@@ -140,6 +143,7 @@ make_loader(DinoR1Trainer *trainer, const DinoR1FrameSource *frames)
         .rank = trainer->is_shared ? trainer->ranks.rank : 0,
         .n_ranks = trainer->is_shared ? trainer->ranks.n_ranks : 1,
         .seed = trainer->options.seed,
+        .group = trainer->options.group,
         .shuffle = TRUE,
         .skip_bad = trainer->options.skip_bad,
     };

@@ -261,6 +261,7 @@ static const struct {
 } bound[] = {
     {COUNT(seed), "seed"}, /* its low half */
     {COUNT(batch_size), "batch_size"},
+    {COUNT(group), "group"},
     {COUNT(accumulate), "accumulate"},
     {FLOAT(learning_rate), "learning_rate"},
     {FLOAT(backbone_multiplier), "backbone_multiplier"},

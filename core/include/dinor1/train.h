@@ -74,7 +74,8 @@ typedef struct {
     /* How products are computed: "fp32", "tf32", "bf16" (factors of 8 bits; weights, moments, losses and sums stay
      * fp32) or "auto", fp32. What the device does not have is UNSUPPORTED. Borrowed during _new */
     const gchar *precision;
-    gpointer reserved[6];
+    guint group; /* this many images that follow one another in the data set stay together when it is shuffled */
+    gpointer reserved[5];
 } DinoR1TrainOptions;
 
 DINOR1_API void dinor1_train_options_init(DinoR1TrainOptions *options);
