@@ -128,10 +128,11 @@ if step build-sanitizers build "$work/asan" clang -Dtests=enabled -Dcuda=disable
     -Db_ndebug=false -Db_sanitize=address,undefined -Db_lundef=false; then
     suite tests-sanitizers "$work/asan" --timeout-multiplier 5
 fi
-# The GPU's kernels under sanitizers: all cases but those of real models. gcc, since clang optimises the attentions only in
-# minutes a file.
-if targets='opcheck dinor1-cuda-host test_emulator' step build-kernels build "$work/asan-kernels" gcc -Dtests=enabled \
+# The GPU's kernels under sanitizers: opcheck's cases but for those of real models, golden data and gradients. gcc, since
+# clang optimises the attentions only in minutes a file.
+if targets='opcheck dinor1-cuda-host test_emulator test_golden test_training_golden test_cuda_detector' step build-kernels build "$work/asan-kernels" gcc -Dtests=enabled \
     -Dcuda=disabled -Dbuildtype=debugoptimized -Db_ndebug=false -Db_sanitize=address,undefined; then
-    suite tests-kernels "$work/asan-kernels" --timeout-multiplier 3 opcheck-cuda-host-{1..3} cuda-emulator
+    suite tests-kernels "$work/asan-kernels" --timeout-multiplier 3 opcheck-cuda-host-{1..3} cuda-emulator \
+        golden-cuda-host training_golden-cuda-host cuda-detector
 fi
 finish

@@ -88,6 +88,7 @@ opcheck_attention_cases(GPtrArray *cases)
         {2, 1, 1, 5, 9, 2, 16, 16, 2, 1, MASK, 1, "q and mask of keys per image"},
         {1, 1, 1, 3, 2500, 2, 32, 32, 0, 0, none, 2, "very long"},
         {1, 2, 2, 18, 600, 2, 32, 32, 2, 18, MASK, 2, "very long, masked"},
+        {1, 1, 1, 3, 600, 1, 3, 7, 0, 0, none, 1, "very long, odd head sizes"},
         {1, 1, 1, 5, 530, 2, 256, 256, 1, 1, bias, 1, "very long, very wide heads"},
         {1, 1, 1, 70, 3, 2, 256, 256, 0, 0, none, 1, "few keys, very wide heads"},
         {1, 1, 1, 20, 70, 2, 40, 40, 0, 0, none, 2, "heads of five packs"},

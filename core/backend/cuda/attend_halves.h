@@ -8,12 +8,11 @@
  *     int table_size();                    floats that stage_table(problem, table) fills by the whole block,
  *     float bias(problem, table, query, key)    also of items that are none
  *
- * A head's columns of q and k are padded to D by zeros; those of v are done E at a time. Where few queries meet many
- * keys, blocks share the keys (a split each) and merge_splits() puts their sums together.
+ * A head's columns of q and k are padded to D by zeros; those of v are done E at a time.
  */
 #pragma once
 
-#include "backend/cuda/attend.h"
+#include "backend/cuda/attend_forward.h"
 #include "backend/cuda/mma.h"
 
 namespace dinor1_cuda
@@ -23,20 +22,15 @@ constexpr int HALF_WARPS = 4, HALF_THREADS = HALF_WARPS * (int)WARP, HALF_ROWS =
 /* Rows of tiles begin at multiples of 16 bytes, and eight of them in different banks. */
 constexpr int HALF_PAD = 8;
 
-/* Of row r, query r % n_queries of problem r / n_queries, and split s: the sum of weights times v, [row, split, e], and
- * the largest score and the sum of weights, [row, split]. */
-struct Splits {
-    float *sums, *max, *weights;
-};
-
 /* The grid. */
 struct HalfSweep {
-    gint64 problems, tiles, keys; /* of queries; keys of one split, a multiple of TILE */
-    int chunks, splits;
+    gint64 problems, tiles; /* of queries */
+    KeySplits keys;
+    int chunks;
 
     gint64 blocks() const
     {
-        return problems * tiles * splits * chunks;
+        return problems * tiles * keys.n * chunks;
     }
 };
 
@@ -270,13 +264,13 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
     using Tiles = HalfTiles<P, D, E>;
     DINOR1_DYNAMIC_SHARED(Tiles, tiles);
     float *table = reinterpret_cast<float *>(tiles + 1);
-    const int chunk = (int)(blockIdx.x % sweep.chunks), split = (int)(blockIdx.x / sweep.chunks % sweep.splits);
-    const gint64 part = blockIdx.x / (sweep.chunks * sweep.splits), index = part / sweep.tiles;
+    const int chunk = (int)(blockIdx.x % sweep.chunks), split = (int)(blockIdx.x / sweep.chunks % sweep.keys.n);
+    const gint64 part = blockIdx.x / (sweep.chunks * sweep.keys.n), index = part / sweep.tiles;
     const gint64 first_query = part % sweep.tiles * HALF_ROWS;
     const typename P::Problem problem = p.problem(index);
     const int first_row = (int)threadIdx.x / (int)WARP * 16, row = first_row + (int)threadIdx.x % (int)WARP / 4;
     const gint64 rows_left = p.n_queries - first_query - first_row;
-    const gint64 end = min((split + 1) * sweep.keys, p.n_keys);
+    const gint64 end = min((split + 1) * sweep.keys.each, p.n_keys);
     T *queries = tiles->queries + first_row * (D + HALF_PAD);
     HalfSoftmax<E> softmax;
 
@@ -286,7 +280,7 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
     __syncthreads();
     const typename P::Item query[2] = {tiles->query[row], tiles->query[row + 8]};
     stage_halves<HALF_ROWS, D>(p.queries(problem), tiles->query, HALF_ROWS, 0, tiles->queries);
-    for (gint64 first = split * sweep.keys; first < end; first += TILE) {
+    for (gint64 first = split * sweep.keys.each; first < end; first += TILE) {
         const int n_keys = (int)min(end - first, (gint64)TILE), n = (n_keys + 15) / 16 * 16;
 
         __syncthreads();
@@ -308,35 +302,12 @@ __launch_bounds__(HALF_THREADS) attend_halves(P p, HalfSweep sweep, Splits split
     __syncthreads(); /* without keys the queries are still being written */
     if (rows_left <= 0)
         return;
-    if (sweep.splits == 1)
+    if (sweep.keys.n == 1)
         softmax.store_output(
             p.out + problem.y + chunk * E, p.cv, p.e - chunk * E, tiles->query + first_row, queries, D + HALF_PAD);
     else
-        softmax.store_split(splits, (index * p.n_queries + first_query + first_row) * sweep.splits + split, rows_left,
-            sweep.splits, chunk * E, p.e);
-}
-
-/* A block has a row. */
-template <typename P>
-__global__ void
-__launch_bounds__(HALF_THREADS) merge_splits(P p, int n, Splits splits)
-{
-    const gint64 row = blockIdx.x;
-    const typename P::Problem problem = p.problem(row / p.n_queries);
-    const typename P::Item query = p.query(problem, row % p.n_queries);
-    float top = -INFINITY, whole = 0;
-
-    for (int s = 0; s < n; s++)
-        top = fmaxf(top, splits.max[row * n + s]);
-    for (int s = 0; s < n; s++)
-        whole += splits.weights[row * n + s] * softmax_weight(splits.max[row * n + s], top);
-    for (int column = (int)threadIdx.x; column < p.e; column += HALF_THREADS) {
-        float sum = 0;
-
-        for (int s = 0; s < n; s++)
-            sum += splits.sums[(row * n + s) * p.e + column] * softmax_weight(splits.max[row * n + s], top);
-        store(p.out + problem.y + query.row * p.cv + column, whole > 0 ? sum / whole : 0);
-    }
+        softmax.store_split(splits, (index * p.n_queries + first_query + first_row) * sweep.keys.n + split, rows_left,
+            sweep.keys.n, chunk * E, p.e);
 }
 
 /* Packs of 16 bytes are whole, and D is enough. */
@@ -349,36 +320,22 @@ halves_fit(int d, int e, int widest)
 inline HalfSweep
 make_half_sweep(gint64 problems, gint64 n_queries, gint64 n_keys, int d, int e, gint64 most_splits)
 {
-    constexpr gint64 ENOUGH_BLOCKS = 512, FEW_KEYS = 4 * TILE;
     const int width = d <= 32 && e <= 32 ? 32 : 64;
-    HalfSweep sweep = {problems, (n_queries + HALF_ROWS - 1) / HALF_ROWS, 0, (e + width - 1) / width, 1};
-    const gint64 blocks = MAX(1, sweep.blocks()), wanted = (ENOUGH_BLOCKS + blocks - 1) / blocks;
-    const gint64 splits = MAX(1, MIN(MIN(wanted, most_splits), n_keys / FEW_KEYS));
+    HalfSweep sweep = {problems, (n_queries + HALF_ROWS - 1) / HALF_ROWS, {1, 0}, (e + width - 1) / width};
 
-    sweep.keys = MAX(1, ((n_keys + splits - 1) / splits + TILE - 1) / TILE) * TILE;
-    sweep.splits = (int)MAX(1, (n_keys + sweep.keys - 1) / sweep.keys);
+    sweep.keys = split_keys(sweep.blocks(), n_keys, most_splits);
     return sweep;
-}
-
-/* Floats of workspace. */
-inline gint64
-half_splits_size(const HalfSweep &sweep, gint64 n_queries, int e)
-{
-    return sweep.splits == 1 ? 0 : sweep.problems * n_queries * sweep.splits * (e + 2);
 }
 
 template <int D, int E, typename P>
 void
 launch_halves(DinoR1CudaRun *run, const P &p, const HalfSweep &sweep)
 {
-    const gint64 rows = sweep.problems * p.n_queries, n = rows * sweep.splits;
-    float *workspace = static_cast<float *>(run->args->workspace);
-    const Splits splits = {workspace, workspace + n * p.e, workspace + n * p.e + n};
+    const Splits splits = lay_out_splits(run->args->workspace, sweep.problems * p.n_queries, sweep.keys, p.e);
 
     DINOR1_LAUNCH(run, (attend_halves<P, D, E>), blocks_for(sweep.blocks(), 1), HALF_THREADS,
         sizeof(HalfTiles<P, D, E>) + (size_t)p.table_size() * sizeof(float), p, sweep, splits);
-    if (sweep.splits > 1)
-        DINOR1_LAUNCH(run, (merge_splits<P>), blocks_for(rows, 1), HALF_THREADS, 0, p, sweep.splits, splits);
+    merge(run, p, sweep.problems, sweep.keys, splits);
 }
 
 } // namespace dinor1_cuda

@@ -124,15 +124,17 @@ workspace_attention(const DinoR1KernelArgs *args)
 {
     const Sequences<__half> s = make_sequences<__half>(args, args->inputs[3]);
 
-    if (!dinor1_dtype_is_half(args->inputs[0].dtype) || !halves_fit(s.d, s.e, WIDEST))
-        return 0;
-    return (gsize)half_splits_size(sweep_of(args, s), s.n_queries, s.e) * sizeof(float);
+    const gint64 problems = args->outputs[0].shape.dims[0] * s.heads;
+    const bool tensor_cores = dinor1_dtype_is_half(args->inputs[0].dtype) && halves_fit(s.d, s.e, WIDEST);
+    const KeySplits keys = tensor_cores ? sweep_of(args, s).keys : plan_attend(s, problems, MOST_SPLITS).keys;
+
+    return (gsize)splits_size(problems * s.n_queries, keys, s.e) * sizeof(float);
 }
 
 void
 run_sequences(DinoR1CudaRun *run, const Sequences<float> &sequences, gint64 problems)
 {
-    run_attend(run, sequences, problems);
+    run_attend(run, sequences, problems, MOST_SPLITS);
 }
 
 template <typename T>
@@ -142,7 +144,7 @@ run_sequences(DinoR1CudaRun *run, const Sequences<T> &sequences, gint64 problems
     const HalfSweep sweep = sweep_of(run->args, sequences);
 
     if (!halves_fit(sequences.d, sequences.e, WIDEST))
-        run_attend(run, sequences, problems);
+        run_attend(run, sequences, problems, MOST_SPLITS);
     else if (sequences.d <= 32 && sequences.e <= 32)
         launch_halves<32, 32>(run, sequences, sweep);
     else if (sequences.d <= 64)

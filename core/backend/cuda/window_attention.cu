@@ -175,7 +175,7 @@ constexpr int WIDEST = 64, LARGEST_TABLE = 4096; /* what tensor cores take */
 void
 run_windows(DinoR1CudaRun *run, const Windows<float> &windows, gint64 problems)
 {
-    run_attend(run, windows, problems);
+    run_attend(run, windows, problems, 1);
 }
 
 template <typename T>
@@ -185,7 +185,7 @@ run_windows(DinoR1CudaRun *run, const Windows<T> &windows, gint64 problems)
     const HalfSweep sweep = make_half_sweep(problems, windows.n_queries, windows.n_keys, windows.d, windows.e, 1);
 
     if (!halves_fit(windows.d, windows.e, WIDEST) || windows.table_size() > LARGEST_TABLE)
-        run_attend(run, windows, problems);
+        run_attend(run, windows, problems, 1);
     else if (windows.d <= 32)
         launch_halves<32, 32>(run, windows, sweep);
     else
