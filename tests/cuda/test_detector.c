@@ -4,6 +4,8 @@
 
 /* A detector on a device finds what one on the CPU does, and survives the device's death: on the emulated GPU, or on
  * what the environment variable DINOR1_TEST_DEVICE names. */
+#include "gpu.h"
+
 #include "backend/device.h"
 
 #include <dinor1/dinor1.h>
@@ -177,11 +179,21 @@ next_picture(gint turn, guint8 *bytes)
 
 #define PICTURE_BYTES (3 * MAX_SIDE * MAX_SIDE * 4)
 
+/* How often device memory was taken, as every plan does; 0 on a real GPU, which does not count. */
+static guint
+count_plans(void)
+{
+    const DinoR1EmulatedGpu *gpu = g_str_equal(device_name(), "cuda-host") ? find_gpu() : NULL;
+
+    return gpu ? gpu->n_allocations : 0;
+}
+
 /* Pictures of two sizes and all formats take turns in one plan. */
 static void
 test_formats(Fixture *f, gconstpointer model)
 {
     g_autofree guint8 *bytes = g_malloc(PICTURE_BYTES);
+    guint n_plans = 0;
 
     add_prompt(f, "one", &(DinoR1Box){10, 10, 30, 20});
     set_prompts(f, f->bank);
@@ -189,6 +201,9 @@ test_formats(Fixture *f, gconstpointer model)
         const DinoR1Image image = next_picture(turn, bytes);
 
         assert_same_picture(f, &image, &image);
+        if (turn == 0)
+            n_plans = count_plans();
+        g_assert_cmpuint(count_plans(), ==, n_plans);
     }
 }
 

@@ -55,6 +55,8 @@ lay_out_splits(gpointer workspace, gint64 rows, const KeySplits &keys, int e)
     float *floats = static_cast<float *>(workspace);
     const gint64 n = rows * keys.n;
 
+    if (keys.n == 1)
+        return {NULL, NULL, NULL};
     return {floats, floats + n * e, floats + n * e + n};
 }
 
