@@ -36,9 +36,17 @@ list_choices(const DinoR1Backend *backend)
     return g_string_free(text, FALSE);
 }
 
+static void
+say_precision(const DinoR1Backend *backend, const gchar *name, gchar **device)
+{
+    g_autofree gchar *before = *device;
+
+    *device = backend->half_types ? g_strdup_printf("%s, %s", before, name) : g_steal_pointer(&before);
+}
+
 gboolean
 dinor1_precision_choose(
-    DinoR1Backend *backend, const gchar *device, const gchar *name, DinoR1Precision *precision, GError **error)
+    DinoR1Backend *backend, gchar **device, const gchar *name, DinoR1Precision *precision, GError **error)
 {
     g_autofree gchar *list = NULL;
 
@@ -50,11 +58,12 @@ dinor1_precision_choose(
         if (!has(backend, i)) {
             list = list_choices(backend);
             g_set_error(
-                error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "precision '%s': %s has only %s", name, device, list);
+                error, DINOR1_ERROR, DINOR1_ERROR_UNSUPPORTED, "precision '%s': %s has only %s", name, *device, list);
             return FALSE;
         }
         backend->tf32 = choices[i].tf32;
         *precision = choices[i].precision;
+        say_precision(backend, name, device);
         return TRUE;
     }
     list = list_choices(NULL);

@@ -16,12 +16,12 @@ typedef struct {
 /**
  * dinor1_precision_choose:
  * @name: one of them, or "auto" or NULL: fp32, until fp16 is known to find the same
- * @device: what the backend calls itself, for messages
+ * @device: (inout): what the backend calls itself, for people; one with several precisions says then which it uses
  *
  * Sets the backend up for it. Returns: FALSE with ARGUMENT (there is no such precision) or UNSUPPORTED (the device does
  * not have it).
  */
 gboolean dinor1_precision_choose(
-    DinoR1Backend *backend, const gchar *device, const gchar *name, DinoR1Precision *precision, GError **error);
+    DinoR1Backend *backend, gchar **device, const gchar *name, DinoR1Precision *precision, GError **error);
 
 G_END_DECLS

@@ -84,23 +84,6 @@ open_device(DinoR1Detector *detector, GError **error)
     return TRUE;
 }
 
-/* A device with several precisions says which one it uses. */
-static gboolean
-choose_precision(DinoR1Detector *detector, DinoR1DType *dtype, GError **error)
-{
-    DinoR1Precision precision;
-
-    if (!dinor1_precision_choose(detector->backend, detector->device, detector->options.precision, &precision, error))
-        return FALSE;
-    *dtype = precision.dtype;
-    if (detector->backend->half_types) {
-        g_autofree gchar *device = detector->device;
-
-        detector->device = g_strdup_printf("%s, %s", device, precision.name);
-    }
-    return TRUE;
-}
-
 /* Room for the detections of as many pictures. */
 static void
 reserve_items(DinoR1Detector *detector, guint n_images)
@@ -116,7 +99,7 @@ DinoR1Detector *
 dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GError **error)
 {
     g_autoptr(DinoR1Detector) detector = g_new0(DinoR1Detector, 1);
-    DinoR1DType dtype;
+    DinoR1Precision precision;
 
     detector->model = dinor1_model_ref(model);
     dinor1_detector_options_init(&detector->options);
@@ -124,10 +107,10 @@ dinor1_detector_new(DinoR1Model *model, const DinoR1DetectorOptions *options, GE
         detector->options = *options;
     if (!check_options(&detector->options, error) || !open_device(detector, error))
         return NULL;
-    if (!choose_precision(detector, &dtype, error))
+    if (!dinor1_precision_choose(detector->backend, &detector->device, detector->options.precision, &precision, error))
         return NULL;
     detector->options.device = detector->options.precision = NULL; /* the caller's strings */
-    detector->programs = dinor1_programs_new(model, detector->backend, dtype);
+    detector->programs = dinor1_programs_new(model, detector->backend, precision.dtype);
     detector->loader = dinor1_frame_loader_new(dinor1_model_get_config(model), detector->backend, detector->pool);
     reserve_items(detector, 1);
     return g_steal_pointer(&detector);

@@ -187,30 +187,16 @@ make_text(DinoR1Trainer *trainer, GError **error)
     return trainer->text != NULL;
 }
 
-/* A device with several precisions says which one it uses. */
-static gboolean
-choose_precision(DinoR1Trainer *trainer, const gchar *name, GError **error)
-{
-    if (!dinor1_precision_choose(trainer->backend, trainer->device, name, &trainer->precision, error))
-        return FALSE;
-    if (trainer->backend->half_types) {
-        g_autofree gchar *device = trainer->device;
-
-        trainer->device = g_strdup_printf("%s, %s", device, trainer->precision.name);
-    }
-    return TRUE;
-}
-
 static gboolean
 open_device(DinoR1Trainer *trainer, GError **error)
 {
     const gchar *device = trainer->options.device ? trainer->options.device : "auto";
-
     const gchar *precision = trainer->options.precision;
 
     trainer->options.device = trainer->options.precision = NULL; /* the caller's strings */
     trainer->backend = dinor1_backend_open(device, trainer->options.n_threads, &trainer->device, error);
-    return trainer->backend && choose_precision(trainer, precision, error);
+    return trainer->backend &&
+           dinor1_precision_choose(trainer->backend, &trainer->device, precision, &trainer->precision, error);
 }
 
 DinoR1Trainer *

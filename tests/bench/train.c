@@ -316,12 +316,13 @@ measure(Bench *bench, const Batch *batches, gint n_batches, GError **error)
 static gboolean
 open_device(Bench *bench, GError **error)
 {
-    const gchar *device = bench->options->device ? bench->options->device : "cpu";
+    const gchar *name = bench->options->device ? bench->options->device : "cpu";
+    g_autofree gchar *device = NULL;
     DinoR1Precision precision;
 
-    bench->backend = dinor1_backend_open(device, (guint)bench->options->threads, NULL, error);
+    bench->backend = dinor1_backend_open(name, (guint)bench->options->threads, &device, error);
     if (!bench->backend ||
-        !dinor1_precision_choose(bench->backend, device, bench->options->precision, &precision, error))
+        !dinor1_precision_choose(bench->backend, &device, bench->options->precision, &precision, error))
         return FALSE;
     bench->dtype = precision.dtype;
     return read_free(bench->backend, &bench->free_before, error);
